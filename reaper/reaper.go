@@ -1,0 +1,94 @@
+// Package reaper waits for children, asked-for and inherited alike, and
+// reports how each one ended. It is a few functions that the supervisor's loop
+// calls on SIGCHLD; nothing here runs by itself.
+//
+// No other wait may run in the process: os/exec's and a wait for every child
+// would steal each other's statuses.
+package reaper
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Reap collects every child that has ended by now and calls ended for each.
+// Just before a child is collected, while its pid and its process group's id
+// cannot yet belong to anyone else, before is called with its pid; nil leaves
+// that out.
+//
+// remaining says whether any child is left, ended or not. SIGCHLD is one
+// signal for any number of children, so one call may report many.
+func Reap(before func(pid int), ended func(pid int, status unix.WaitStatus)) (remaining bool, err error) {
+	for {
+		next := -1
+		if before != nil {
+			next, err = peek()
+			if next <= 0 {
+				return err == nil, ignoreNoChild(err)
+			}
+			before(next)
+		}
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(next, &status, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case pid <= 0:
+			return err == nil, ignoreNoChild(err)
+		}
+		ended(pid, status)
+	}
+}
+
+// siginfo is the part of siginfo_t that waitid(2) fills for a child.
+type siginfo struct {
+	signo, errno, code int32
+	_                  int32
+	pid                int32
+	_                  [108]byte
+}
+
+// peek finds a child that has ended without collecting it; 0 where none has.
+func peek() (pid int, err error) {
+	var info siginfo
+	for {
+		err = unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return int(info.pid), err
+		}
+	}
+}
+
+func ignoreNoChild(err error) error {
+	if errors.Is(err, unix.ECHILD) {
+		return nil
+	}
+	return err
+}
+
+// Stopped reports a child that was stopped by a signal (a terminal's Ctrl-Z)
+// since the last call, and which signal that was.
+func Stopped(pid int) (sig unix.Signal, stopped bool) {
+	var info siginfo
+	err := unix.Waitid(unix.P_PID, pid, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG, nil)
+	if err != nil || info.pid == 0 {
+		return 0, false
+	}
+	const statusOffset = 24 // si_status, behind si_pid and si_uid
+	return unix.Signal(*(*int32)(unsafe.Add(unsafe.Pointer(&info), statusOffset))), true
+}
+
+// BecomeSubreaper makes orphaned descendants the children of this process
+// rather than of PID 1: PR_SET_CHILD_SUBREAPER, Linux 3.4.
+func BecomeSubreaper() error {
+	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+}
+
+// IsSubreaper says whether this process is one already.
+func IsSubreaper() bool {
+	var on int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0)
+	return err == nil && on != 0
+}

@@ -1,0 +1,194 @@
+// Package spawn starts a process exactly: with the signal mask and the ignored
+// signals that memsup itself was given, in its own process group or session,
+// in the terminal's foreground, with LISTEN_PID naming itself.
+//
+// It never waits for what it started; package reaper does.
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Spec is one process to start.
+type Spec struct {
+	Argv []string // Argv[0] is looked up in PATH where it holds no slash
+	Env  []string // NAME=value
+	// Files become descriptors 0, 1, 2 … of the process.
+	Files []uintptr
+	// Group and Session make it the leader of a new process group, or of a
+	// new session.
+	Group, Session bool
+	// Foreground hands the terminal behind descriptor 0 to the new group
+	// before the program runs.
+	Foreground bool
+	// ListenPID adds LISTEN_PID=<its own pid> to its environment.
+	ListenPID bool
+}
+
+// ShimName is the name under which memsup's own binary does, in the new
+// process, what cannot be done from its parent.
+const ShimName = "memsup-spawn"
+
+// Error is a program that could not be run.
+type Error struct {
+	Program string
+	Err     error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("cannot run %s: %v", e.Program, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }
+
+// ExitCode is the shell's: 127 where there is no such program, 126 where it
+// cannot be executed.
+func (e *Error) ExitCode() int {
+	if errors.Is(e.Err, unix.ENOENT) || errors.Is(e.Err, unix.ENOTDIR) {
+		return 127
+	}
+	return 126
+}
+
+// Start starts s and returns its pid as soon as its program runs. An error is
+// an *Error. The parent-death signal of a child follows the thread that
+// started it: where that matters the caller is on a locked thread that lives
+// on.
+func Start(s *Spec) (pid int, err error) {
+	path, err := lookPath(s.Argv[0], getenv(s.Env, "PATH"))
+	if err != nil {
+		return 0, &Error{s.Argv[0], err}
+	}
+	argv := s.Argv
+	if Ignored|Blocked != 0 || s.Foreground || s.ListenPID {
+		argv = append(s.shim(path), argv...)
+		path = "/proc/self/exe"
+	}
+	attr := &syscall.ProcAttr{
+		Env:   s.Env,
+		Files: s.Files,
+		Sys:   &syscall.SysProcAttr{Setpgid: s.Group && !s.Session, Setsid: s.Session},
+	}
+	pid, err = syscall.ForkExec(path, argv, attr)
+	if errors.Is(err, unix.ENOEXEC) {
+		pid, err = syscall.ForkExec("/bin/sh", append([]string{"sh", path}, argv[1:]...), attr)
+	}
+	if err != nil {
+		return 0, &Error{s.Argv[0], err}
+	}
+	return pid, nil
+}
+
+// shim is the head of the command line that Shim reads.
+func (s *Spec) shim(path string) []string {
+	flags := ""
+	if s.Foreground {
+		flags += "f"
+	}
+	if s.ListenPID {
+		flags += "p"
+	}
+	hex := func(set SignalSet) string { return strconv.FormatUint(uint64(set), 16) }
+	return []string{ShimName, hex(Ignored), hex(Blocked), "-" + flags, path}
+}
+
+// lookPath finds name as execvp(3) does. A file that is there and cannot be
+// executed is EACCES, unless a later directory has one that can.
+func lookPath(name, path string) (string, error) {
+	if name == "" {
+		return "", unix.ENOENT
+	}
+	if strings.Contains(name, "/") {
+		return name, executable(name)
+	}
+	if path == "" {
+		path = "/usr/local/bin:/bin:/usr/bin"
+	}
+	found := error(unix.ENOENT)
+	for dir := range strings.SplitSeq(path, ":") {
+		if dir == "" {
+			dir = "."
+		}
+		full := dir + "/" + name
+		err := executable(full)
+		if err == nil {
+			return full, nil
+		}
+		if errors.Is(err, unix.EACCES) {
+			found = err
+		}
+	}
+	return "", found
+}
+
+func executable(path string) error {
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return unix.EACCES
+	}
+	return nil
+}
+
+func getenv(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// Shim is the whole program when memsup's binary runs under ShimName: it makes
+// the last settings in the new process itself and becomes the real program.
+// It does not return.
+func Shim(args []string) {
+	if len(args) < 6 {
+		fmt.Fprintf(os.Stderr, "memsup: %s is memsup's own helper and is not run by hand\n", ShimName)
+		os.Exit(2)
+	}
+	ignored, blocked, flags, path, argv := parseSet(args[1]), parseSet(args[2]), args[3], args[4], args[5:]
+	env := os.Environ()
+	if strings.Contains(flags, "p") {
+		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()))
+	}
+	if strings.Contains(flags, "f") {
+		foreground()
+	}
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		if ignored.Has(sig) {
+			rtSigaction(sig, &sigaction{handler: sigIgn}, nil)
+		}
+	}
+	sigprocmask(unix.SIG_SETMASK, &blocked, nil)
+	err := unix.Exec(path, argv, env)
+	if errors.Is(err, unix.ENOEXEC) {
+		err = unix.Exec("/bin/sh", append([]string{"sh", path}, argv[1:]...), env)
+	}
+	e := &Error{argv[0], err}
+	fmt.Fprintln(os.Stderr, "memsup:", e)
+	os.Exit(e.ExitCode())
+}
+
+func parseSet(s string) SignalSet {
+	n, _ := strconv.ParseUint(s, 16, 64)
+	return SignalSet(n)
+}
+
+// foreground takes the terminal behind descriptor 0 for the own process group.
+// A process that is still in the background gets SIGTTOU for asking, so it is
+// blocked meanwhile.
+func foreground() {
+	ttou := bit(unix.SIGTTOU)
+	sigprocmask(unix.SIG_BLOCK, &ttou, nil)
+	_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, unix.Getpgrp())
+}

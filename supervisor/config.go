@@ -1,0 +1,150 @@
+package supervisor
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/procfile"
+)
+
+// Config is everything that Run needs to know, already checked: cmd/memsup
+// merges flags, environment, memsup.toml and defaults into it.
+type Config struct {
+	// Types are the process types to run, in the Procfile's order. In command
+	// mode there is one, named main.
+	Types []Type
+	// Command makes this command mode: the one worker of the one type is run
+	// the way tini runs its child. Nil in Procfile mode.
+	Command *Command
+
+	// Env is the environment that workers start from, as NAME=value: the
+	// process's own with .env merged in.
+	Env []string
+
+	Observe        bool          // --mode observe
+	Limit          int64         // --limit in bytes; 0 is none
+	Reserve        int64         // --reserve in bytes, where ReservePercent is 0
+	ReservePercent float64       // --reserve in percent of the limit
+	Grace          time.Duration // container stop: from the stop signal to SIGKILL
+	Drain          time.Duration // the same for a worker, where its type does not say
+
+	Prefix bool // "web.1 | " before each line, through a pipe
+	Color  bool // coloured prefixes
+
+	// Control is the path of the control socket. Empty takes the first
+	// directory of the default list that can be used; "off" has none.
+	Control string
+
+	LogLevel string // trace, debug, info, warn, error, off
+	LogJSON  bool
+
+	LeaveOnGiveUp bool // --on-give-up leave
+	Subreaper     bool // become a child subreaper (where not PID 1)
+	Group         bool // stop signals to the process group as well
+	WarnOnReap    bool // say each orphan reaped
+	Remap         []int
+	Rewrite       map[unix.Signal]unix.Signal // forwarded signals; 0 drops
+
+	// Reload reads the user's files anew for HUP. Nil where there are none.
+	Reload func() (*Config, error)
+}
+
+// Command says how command mode differs between memsup and the programs whose
+// names it answers to.
+type Command struct {
+	// Bare leaves out everything that tini and dumb-init do not have: no
+	// memory is read, no environment added, no control socket, no logging of
+	// memsup's own.
+	Bare bool
+	// Name is what messages begin with: memsup, tini or dumb-init.
+	Name string
+	// Session starts the command in a session of its own (dumb-init), not
+	// only in a process group (tini).
+	Session bool
+	// Plain starts it in neither (dumb-init --single-child).
+	Plain     bool
+	Verbosity int
+	// Note is told what tini and dumb-init print messages about. Bare needs
+	// it.
+	Note func(Notice)
+	// LeaveOrphans ends as soon as the command ended, as tini and dumb-init
+	// do, and does not wait for the descendants that remain.
+	LeaveOrphans bool
+	// TermOrphans sends SIGTERM to the command's process group once it ended,
+	// before leaving (dumb-init).
+	TermOrphans bool
+	// SuspendSelf answers SIGTSTP, SIGTTIN and SIGTTOU by forwarding them and
+	// then stopping memsup itself (dumb-init).
+	SuspendSelf bool
+}
+
+// Notice is one thing that happened to the command or to an orphan.
+type Notice struct {
+	Kind   NoticeKind
+	PID    int
+	Signal unix.Signal     // Forwarded
+	Status unix.WaitStatus // Ended, Reaped
+	Err    error           // NotStarted: a *spawn.Error; NotForwarded
+}
+
+// NoticeKind is what a Notice is about.
+type NoticeKind uint8
+
+const (
+	Spawned      NoticeKind = iota // the command runs
+	NotStarted                     // the command cannot be run
+	Ended                          // the command ended
+	Reaped                         // an orphan was collected
+	Forwarded                      // a signal was passed on
+	NotForwarded                   // it could not be
+)
+
+// Type is one process type.
+type Type struct {
+	Name string
+	// Command is the Procfile's line. Argv, where it is set, is run instead,
+	// as it is.
+	Command string
+	Argv    []string
+
+	Range procfile.Range
+	// Unscaled is that Range is the default, which nobody asked for.
+	Unscaled bool
+	Priority int
+	Memory   int64 // first estimate of one worker's cost in bytes; 0 unknown
+	Recycle  int64 // replace a worker that stays above; 0 never
+
+	// Port is the PORT of worker 1; each further worker has one more. Zero
+	// gives no PORT.
+	Port int
+	// Listen is the address of a TCP socket opened once and inherited by
+	// every worker, as tcp://HOST:PORT; empty is none.
+	Listen string
+
+	// Ready is how long after its start a worker counts as ready; zero waits
+	// until its memory settled.
+	Ready time.Duration
+
+	StopSignal unix.Signal
+	Drain      time.Duration // 0: Config.Drain
+	Restart    Restart
+	// StartLimit is how many ends in a row before it was ready, within
+	// StartPeriod, make one slot give up; zero never does.
+	StartLimit  int
+	StartPeriod time.Duration
+
+	Env []string // NAME=value, over Config.Env
+	// Export are further variables computed from MEM_LIMIT and the others
+	// just before a worker starts.
+	Export func(vars map[string]float64) ([]string, error)
+}
+
+// Restart says which ends of a worker are followed by a new start.
+type Restart uint8
+
+const (
+	RestartAlways    Restart = iota
+	RestartOnFailure         // exit status other than 0, or a signal
+	RestartNever
+)

@@ -1,0 +1,220 @@
+package supervisor
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/reaper"
+)
+
+// reap collects every process that has ended.
+func (s *supervisor) reap() {
+	remaining, err := s.sys.reap(s.beforeReap(), s.ended)
+	if err != nil {
+		s.log.error("cannot wait for children", "error", err)
+	}
+	s.children = remaining
+	if s.c.Command != nil {
+		s.stoppedByTerminal()
+	}
+}
+
+// beforeReap ends what is left of a worker's process group while the group's
+// id is still its own: in systemd's mixed way the main process decides how
+// long its children live. While memsup ends they have the grace instead.
+func (s *supervisor) beforeReap() func(pid int) {
+	if len(s.byPID) == 0 {
+		return nil
+	}
+	return func(pid int) {
+		w := s.byPID[pid]
+		switch {
+		case w == nil:
+		case s.c.Command != nil:
+			if s.c.Command.TermOrphans {
+				_ = s.sys.kill(-pid, unix.SIGTERM)
+			}
+		case !s.ending:
+			_ = s.sys.kill(-pid, unix.SIGKILL)
+		}
+	}
+}
+
+func (s *supervisor) ended(pid int, status unix.WaitStatus) {
+	w := s.byPID[pid]
+	if w == nil {
+		s.note(Notice{Kind: Reaped, PID: pid, Status: status})
+		return
+	}
+	delete(s.byPID, pid)
+	w.pid = 0
+	if s.c.Command != nil {
+		s.commandEnded(w, pid, status)
+		return
+	}
+	s.workerEnded(w, status)
+}
+
+// commandEnded ends memsup with the command's own exit status, remapped as
+// --remap-exit says.
+func (s *supervisor) commandEnded(w *worker, pid int, status unix.WaitStatus) {
+	s.note(Notice{Kind: Ended, PID: pid, Status: status})
+	code := exitCode(status)
+	for _, remapped := range s.c.Remap {
+		if code == remapped {
+			code = 0
+		}
+	}
+	w.typ.drop(w)
+	s.code = code
+	if s.c.Command.LeaveOrphans {
+		s.done = true
+		return
+	}
+	if s.oomKilled(w, status) {
+		s.log.error(w.typ.Argv[0]+" was killed by the kernel for memory", s.memoryFields()...)
+	}
+	s.ending = true
+	s.endBy = s.now() + s.c.Grace
+}
+
+func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
+	now := s.now()
+	oom := s.oomKilled(w, status)
+	was := w.state
+	w.lastExit = describe(status, oom)
+	s.exits = append(s.exits, policy.Exit{
+		Type: w.typ.index, Index: w.index,
+		Ready: was == ready, OOM: oom, Asked: was == stopping && !oom, Grown: w.grown,
+	})
+	s.decide, s.nextLook = true, now
+	wait := w.outputs
+	w.outputs = nil
+	s.drained(wait)
+
+	if was == stopping {
+		s.log.info("stopped", "worker", w.name, "how", w.lastExit, "took", now-w.asked)
+		w.typ.tookToStop(now - w.asked)
+		if w.after == remove {
+			w.typ.drop(w)
+			return
+		}
+		w.restarts++
+		w.state, w.until = backoff, now
+		return
+	}
+	code := exitCode(status)
+	level := s.log.warn
+	if oom {
+		level = s.log.error
+	} else if code == 0 {
+		level = s.log.info
+	}
+	fields := []any{"worker", w.name, "how", w.lastExit, "after", now - w.since}
+	if oom {
+		fields = append(fields, s.memoryFields()...)
+	}
+	level(w.name+" "+w.lastExit, fields[2:]...)
+	switch {
+	case was == ready || oom:
+		if was == ready {
+			w.early, w.delays = nil, 0
+		} else {
+			w.delays++
+		}
+		s.again(w, code, oom)
+	default:
+		s.endedEarly(w, code)
+	}
+}
+
+// endedEarly is the end of a worker that had not become ready: it counts to
+// the start limit unless it ended well and is not to be restarted anyway.
+func (s *supervisor) endedEarly(w *worker, code int) {
+	w.delays++
+	if !w.wantsRestart(code) || w.grown {
+		s.again(w, code, false)
+		return
+	}
+	if !w.failed(s.now()) {
+		s.again(w, code, false)
+		return
+	}
+	w.state = finished
+	w.lastExit += "; gave up"
+	if s.failed == 0 {
+		s.failed = 1
+	}
+	s.log.error("gave up: "+w.name+" ended "+itoa(len(w.early))+" times in a row before it was ready", "within", w.typ.StartPeriod)
+	if !s.c.LeaveOnGiveUp {
+		s.end(1)
+	}
+}
+
+// wantsRestart says whether the slot's type wants a start after such an end.
+func (w *worker) wantsRestart(code int) bool {
+	return w.typ.Restart == RestartAlways || w.typ.Restart == RestartOnFailure && code != 0
+}
+
+// again lets the slot wait for its next start, or ends it where its type does
+// not want one.
+func (s *supervisor) again(w *worker, code int, oom bool) {
+	if !oom && !w.wantsRestart(code) {
+		w.state = finished
+		if code != 0 && s.failed == 0 {
+			s.failed = code
+		}
+		return
+	}
+	w.restarts++
+	w.state, w.until = backoff, s.now()+w.delay()
+}
+
+// tookToStop remembers how long the type's workers need to stop: the longest,
+// forgotten slowly.
+func (t *processType) tookToStop(d time.Duration) {
+	t.stopTime = max(d, t.stopTime-t.stopTime/8)
+}
+
+// oomKilled says whether the kernel's OOM killer ended the worker: it died of
+// SIGKILL that memsup did not send (or its shell says so), and the kernel's
+// count of such kills has moved beyond what was explained before.
+func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
+	if w.killed || exitCode(status) != 128+int(unix.SIGKILL) || s.budget == nil {
+		return false
+	}
+	m, err := s.sys.memory()
+	if err != nil || m.OOMKills <= s.oomSeen {
+		return false
+	}
+	s.oomSeen++
+	return true
+}
+
+// becomeReady notes that a worker can be counted on.
+func (s *supervisor) becomeReady(w *worker, why string) {
+	w.state, w.grown = ready, false
+	w.early, w.delays = nil, 0
+	s.decide = true
+	s.log.info("ready", "worker", w.name, "because", why, "memory", mib(w.bytes))
+}
+
+// stoppedByTerminal deals with a command that Ctrl-Z stopped. Where a shell
+// started memsup, memsup stops too, so that the shell gets its prompt; as PID 1
+// there is nobody to bring the command back, and it goes on.
+func (s *supervisor) stoppedByTerminal() {
+	if !s.tty {
+		return
+	}
+	for pid := range s.byPID {
+		if _, stopped := reaper.Stopped(pid); !stopped {
+			continue
+		}
+		if s.sys.pid != 1 {
+			s.suspend(pid)
+		}
+		_ = s.sys.kill(-pid, unix.SIGCONT)
+	}
+}

@@ -1,0 +1,154 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+)
+
+// logger is memsup's own voice on stderr. Its lines pass through a bounded
+// queue to a goroutine of their own, so that a stderr that nobody reads never
+// blocks the loop; what the queue cannot hold is counted and told later. A nil
+// logger is silent.
+type logger struct {
+	hclog.Logger
+	queue chan []byte
+	done  chan struct{}
+
+	mu   sync.Mutex
+	lost int
+}
+
+func newLogger(c *Config) *logger {
+	if c.Command != nil && c.Command.Bare {
+		return nil
+	}
+	l := &logger{queue: make(chan []byte, 1024), done: make(chan struct{})}
+	level := hclog.LevelFromString(c.LogLevel)
+	if c.LogLevel == "" {
+		level = hclog.Info
+		if c.Command != nil {
+			level = hclog.Warn
+		}
+	}
+	l.Logger = hclog.New(&hclog.LoggerOptions{
+		Name: "memsup", Level: level, JSONFormat: c.LogJSON, Output: l,
+		TimeFormat: "2006-01-02T15:04:05.000Z07:00", TimeFn: func() time.Time { return time.Now().UTC() },
+	})
+	go l.write()
+	return l
+}
+
+// Write queues one line. It never fails and never waits.
+func (l *logger) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost > 0 {
+		select {
+		case l.queue <- fmt.Appendf(nil, "memsup: %d lines were lost: standard error was blocked\n", l.lost):
+			l.lost = 0
+		default:
+		}
+	}
+	select {
+	case l.queue <- append([]byte(nil), line...):
+	default:
+		l.lost++
+	}
+	return len(line), nil
+}
+
+func (l *logger) write() {
+	defer close(l.done)
+	for line := range l.queue {
+		_, _ = os.Stderr.Write(line)
+	}
+}
+
+// close writes what is queued, for a second at most.
+func (l *logger) close() {
+	if l == nil {
+		return
+	}
+	close(l.queue)
+	select {
+	case <-l.done:
+	case <-time.After(time.Second):
+	}
+}
+
+func (l *logger) info(msg string, args ...any) {
+	if l != nil && l.IsInfo() {
+		l.Info(msg, plain(args)...)
+	}
+}
+
+func (l *logger) warn(msg string, args ...any) {
+	if l != nil && l.IsWarn() {
+		l.Warn(msg, plain(args)...)
+	}
+}
+
+func (l *logger) error(msg string, args ...any) {
+	if l != nil && l.IsError() {
+		l.Error(msg, plain(args)...)
+	}
+}
+
+// plain writes durations as people do.
+func plain(args []any) []any {
+	for i, a := range args {
+		if d, ok := a.(time.Duration); ok {
+			args[i] = d.Round(time.Millisecond).String()
+		}
+	}
+	return args
+}
+
+// once logs a warning that is not repeated while it says the same.
+func (s *supervisor) once(topic, msg string, args ...any) {
+	text := fmt.Sprint(append([]any{msg}, args...)...)
+	if s.said[topic] == text {
+		return
+	}
+	if s.said == nil {
+		s.said = map[string]string{}
+	}
+	s.said[topic] = text
+	s.log.warn(msg, args...)
+}
+
+// note tells of what happens to the command, in the manner of the program
+// under whose name memsup runs.
+func (s *supervisor) note(n Notice) {
+	switch c := s.c.Command; {
+	case c != nil && c.Note != nil:
+		c.Note(n)
+	case n.Kind == NotStarted:
+		s.log.error(n.Err.Error())
+	case n.Kind == Reaped && s.c.WarnOnReap:
+		s.log.warn("reaped an orphan", "pid", n.PID, "how", describe(n.Status, false))
+	case n.Kind == NotForwarded:
+		s.log.warn("cannot pass a signal on", "signal", unix.SignalName(n.Signal), "error", n.Err)
+	}
+}
+
+// memoryFields is what memory looked like, for a log line.
+func (s *supervisor) memoryFields() []any {
+	if !s.memOK {
+		return nil
+	}
+	return []any{"limit", mib(s.mem.Limit), "used", mib(s.mem.Used), "available", mib(s.mem.Available)}
+}
+
+// mib writes bytes in MiB with one decimal.
+func mib(n int64) string {
+	return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB"
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

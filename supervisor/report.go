@@ -1,0 +1,271 @@
+package supervisor
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/memsup/memsup/procfile"
+)
+
+// Version is memsup's own, as status and log show it.
+var Version = "dev"
+
+// keptDecisions is how many decisions status shows.
+const keptDecisions = 64
+
+// decided notes a decision and says it in the log.
+func (s *supervisor) decided(action, worker, reason string) {
+	d := Decision{At: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Action: action, Worker: worker, Reason: reason}
+	if s.c.Observe {
+		for _, old := range s.decisions[max(0, len(s.decisions)-4):] {
+			if old.Action == action && old.Worker == worker {
+				return
+			}
+		}
+		s.log.info("would "+action+" "+worker, "reason", reason)
+	} else {
+		s.log.info(action+" "+worker, "reason", reason)
+	}
+	if len(s.decisions) == keptDecisions {
+		s.decisions = append(s.decisions[:0], s.decisions[1:]...)
+	}
+	s.decisions = append(s.decisions, d)
+}
+
+// status is everything as it is now.
+func (s *supervisor) status() *Status {
+	now := s.now()
+	st := &Status{
+		Version: Version, Mode: "act", UptimeMS: now.Milliseconds(),
+		Types: []TypeStatus{}, Workers: []Worker{}, Decisions: slices.Clone(s.decisions),
+	}
+	if st.Decisions == nil {
+		st.Decisions = []Decision{}
+	}
+	switch {
+	case s.c.Command != nil:
+		st.Mode = "command"
+	case s.c.Observe:
+		st.Mode = "observe"
+	}
+	st.Container = s.container()
+	for _, t := range s.types {
+		st.Types = append(st.Types, s.typeStatus(t))
+		for _, w := range t.slots {
+			st.Workers = append(st.Workers, w.status(now))
+		}
+	}
+	st.Health = s.health()
+	return st
+}
+
+func (s *supervisor) container() Container {
+	c := Container{Sources: []string{}, Rung: s.rung}
+	if s.budget == nil {
+		return c
+	}
+	if m, err := s.sys.memory(); err == nil {
+		headroom := m.Headroom
+		if s.watches() {
+			s.fillWorkers()
+			s.obs.Headroom = m.Headroom
+			if debit := s.policy.Debit(&s.pcfg, &s.obs); debit < math.MaxInt64/2 {
+				headroom -= debit
+			} else {
+				headroom = 0
+			}
+			reserve := s.pcfg.ReserveFor(m.Limit)
+			c.Reserve = &reserve
+		}
+		c.Limit, c.Used, c.Available, c.Headroom, c.Swap = &m.Limit, &m.Used, &m.Available, &headroom, &m.SwapUsed
+		c.OOMKills = m.OOMKills - s.oomBase
+		c.Sources = append(c.Sources, s.budget.Rung())
+		if m.LimitFrom != "" {
+			c.Sources = append(c.Sources, m.LimitFrom)
+		}
+	}
+	if s.cpus > 0 {
+		cpus := float64(s.cpus) / 1000
+		c.CPULimit = &cpus
+	}
+	if ceiling, known := s.policy.Ceiling(); known {
+		c.Ceiling = &ceiling
+	}
+	return c
+}
+
+func (s *supervisor) typeStatus(t *processType) TypeStatus {
+	st := TypeStatus{Name: t.Name, Wanted: s.wanted(t), Pinned: t.pin != nil}
+	st.Min, st.Max = s.rangeOf(t)
+	for _, w := range t.slots {
+		if w.alive() {
+			st.Running++
+		}
+		if w.state == ready {
+			st.Ready++
+		}
+	}
+	if s.c.Command != nil {
+		return st
+	}
+	if cost, known := s.policy.Cost(t.index); known {
+		st.Cost = &cost
+	}
+	reason := s.policy.Blocked(t.index).String()
+	if t.stopped {
+		reason = "stopped"
+	}
+	if reason != "" {
+		st.BlockedReason = &reason
+	}
+	return st
+}
+
+func (w *worker) status(now time.Duration) Worker {
+	st := Worker{Name: w.name, Type: w.typ.Name, State: w.state.String(), Restarts: w.restarts}
+	if w.lastExit != "" {
+		st.LastExit = &w.lastExit
+	}
+	if !w.alive() {
+		return st
+	}
+	pid := w.pid
+	st.PID, st.UptimeMS = &pid, (now - w.since).Milliseconds()
+	if w.measured {
+		memory, cpu := w.bytes, float64(w.cpu)/10
+		st.Memory, st.CPU = &memory, &cpu
+	}
+	return st
+}
+
+// health is one word and, where that is not ok, why.
+func (s *supervisor) health() string {
+	if s.ending {
+		return "stopping"
+	}
+	var failing []string
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			if w.state == finished && strings.HasSuffix(w.lastExit, "gave up") || w.state == backoff && w.delays > 0 {
+				failing = append(failing, w.name+" "+w.lastExit)
+			}
+		}
+	}
+	if len(failing) > 0 {
+		return "failing: " + strings.Join(failing, ", ")
+	}
+	if short, why := s.policy.Short(); short {
+		return "short: " + why
+	}
+	return "ok"
+}
+
+// answer deals with one client's request.
+func (s *supervisor) answer(r request) (out reply) {
+	if r.status {
+		return reply{status: s.status()}
+	}
+	if s.c.Command != nil {
+		return reply{err: fmt.Errorf("a single command cannot be scaled, restarted or stopped: run a Procfile")}
+	}
+	if s.ending {
+		return reply{err: errStopping}
+	}
+	switch {
+	case r.scale != nil:
+		return reply{err: s.scale(r.scale)}
+	case r.restart != "":
+		return reply{err: s.restart(r.restart)}
+	case r.stop != "":
+		return reply{err: s.setStopped(r.stop, true)}
+	case r.start != "":
+		return reply{err: s.setStopped(r.start, false)}
+	}
+	return reply{}
+}
+
+func (s *supervisor) find(name string) (*processType, error) {
+	names := make([]string, len(s.types))
+	for i, t := range s.types {
+		if t.Name == name {
+			return t, nil
+		}
+		names[i] = t.Name
+	}
+	return nil, fmt.Errorf("no process type %q is run here; there are: %s", name, strings.Join(names, ", "))
+}
+
+// scale pins types to ranges, or takes the pin away for auto: all of them or,
+// where one is wrong, none.
+func (s *supervisor) scale(wishes map[string]string) error {
+	pins := map[*processType]*procfile.Range{}
+	for name, text := range wishes {
+		t, err := s.find(name)
+		if err != nil {
+			return err
+		}
+		if text == "auto" {
+			pins[t] = nil
+			continue
+		}
+		r, err := procfile.ParseRange(text)
+		if err != nil {
+			return fmt.Errorf("%s=%s: %w", name, text, err)
+		}
+		pins[t] = &r
+	}
+	for t, r := range pins {
+		t.pin = r
+		s.log.info("scaled", "type", t.Name, "to", wishes[t.Name])
+	}
+	s.configurePolicy()
+	s.nextLook = 0
+	return nil
+}
+
+func (s *supervisor) pin(t *processType, lo, hi int) {
+	t.pin = &procfile.Range{Min: lo, Max: hi}
+	s.configurePolicy()
+	s.nextLook = 0
+}
+
+// restart orders a rolling restart of a type, TYPE, or of one worker, TYPE.N.
+func (s *supervisor) restart(target string) error {
+	name, index, one := strings.Cut(target, ".")
+	t, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, w := range t.slots {
+		if (!one || itoa(w.index) == index) && !(w.state == stopping && w.after == remove) {
+			w.roll, found = true, true
+		}
+	}
+	if !found {
+		return fmt.Errorf("no worker %s is running", target)
+	}
+	return nil
+}
+
+// setStopped stops every worker of a type, or has the type run again, with
+// what it failed at before forgotten.
+func (s *supervisor) setStopped(name string, stopped bool) error {
+	t, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	t.stopped = stopped
+	for _, w := range t.slots {
+		w.early, w.delays = nil, 0
+		if !stopped && w.state == finished {
+			w.state, w.until = backoff, s.now()
+		}
+	}
+	s.configurePolicy()
+	s.nextLook = 0
+	return nil
+}

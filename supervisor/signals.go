@@ -1,0 +1,152 @@
+package supervisor
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// asksToEnd are the signals that end Procfile mode.
+func asksToEnd(sig unix.Signal) bool {
+	return sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT
+}
+
+// notify asks for the signals that memsup answers. Command mode forwards all
+// that can be, except those that speak to memsup itself (CHLD, TTIN, TTOU),
+// that the Go runtime uses (URG, PROF), and synchronous faults.
+func (s *supervisor) notify() {
+	if s.c.Command == nil {
+		signal.Notify(s.signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP,
+			unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+		signal.Ignore(unix.SIGPIPE)
+		return
+	}
+	var all []os.Signal
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		switch sig {
+		case unix.SIGCHLD, unix.SIGURG, unix.SIGPROF, unix.SIGKILL, unix.SIGSTOP,
+			unix.SIGFPE, unix.SIGILL, unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, 32, 33:
+		case unix.SIGTTIN, unix.SIGTTOU, unix.SIGTSTP:
+			if s.c.Command.SuspendSelf || sig == unix.SIGTSTP {
+				all = append(all, sig)
+			}
+		default:
+			all = append(all, sig)
+		}
+	}
+	signal.Notify(s.signals, all...)
+}
+
+// signal answers one signal.
+func (s *supervisor) signal(sig unix.Signal) {
+	if s.c.Command != nil {
+		s.forward(sig)
+		return
+	}
+	switch sig {
+	case unix.SIGTERM, unix.SIGINT, unix.SIGQUIT:
+		s.askedToEnd(sig)
+	case unix.SIGHUP:
+		if controllingTerminal() {
+			s.askedToEnd(sig)
+		} else {
+			s.reload()
+		}
+	case unix.SIGTTIN:
+		s.nudge(+1)
+	case unix.SIGTTOU:
+		s.nudge(-1)
+	default:
+		for _, w := range s.byPID {
+			s.signalWorker(w, sig)
+		}
+	}
+}
+
+func (s *supervisor) askedToEnd(sig unix.Signal) {
+	if s.ending {
+		s.skipGrace()
+		return
+	}
+	s.log.info("stopping everything", "because", unix.SignalName(sig), "grace", s.c.Grace)
+	s.end(0)
+}
+
+// forward passes a signal on to the command, rewritten as --rewrite says.
+func (s *supervisor) forward(sig unix.Signal) {
+	if to, ok := s.c.Rewrite[sig]; ok {
+		if to == 0 {
+			return
+		}
+		sig = to
+	}
+	if s.ending {
+		if asksToEnd(sig) {
+			s.skipGrace()
+		}
+		return
+	}
+	for _, w := range s.byPID {
+		target := w.pid
+		if s.c.Group && !s.c.Command.Plain {
+			target = -w.pid
+		}
+		n := Notice{Kind: Forwarded, PID: w.pid, Signal: sig}
+		if n.Err = s.sys.kill(target, sig); n.Err != nil {
+			n.Kind = NotForwarded
+		}
+		s.note(n)
+	}
+	if s.c.Command.SuspendSelf && (sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU) {
+		_ = s.sys.kill(s.sys.pid, unix.SIGSTOP)
+	}
+}
+
+// nudge moves web, else the first ranged type, by one worker and pins it.
+func (s *supervisor) nudge(by int) {
+	var t *processType
+	for _, other := range s.types {
+		if other.Name == "web" {
+			t = other
+			break
+		}
+		if t == nil && (other.Range.Auto || other.Range.Max > other.Range.Min) {
+			t = other
+		}
+	}
+	if t == nil || s.ending {
+		return
+	}
+	n := max(0, s.wanted(t)+by)
+	s.pin(t, n, n)
+	s.log.info("pinned by signal", "type", t.Name, "workers", n)
+}
+
+func controllingTerminal() bool {
+	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// takeTerminal finds out whether standard input is the terminal that memsup
+// may hand to its command: only the session that controls it has a say in it.
+func ownsTerminal() bool {
+	_, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	return err == nil
+}
+
+// suspend stops memsup as Ctrl-Z stopped its command, and hands the terminal
+// over again when the shell goes on with both.
+func (s *supervisor) suspend(group int) {
+	signal.Ignore(unix.SIGTTOU)
+	own := unix.Getpgrp()
+	_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, own)
+	_ = s.sys.kill(s.sys.pid, unix.SIGSTOP)
+	if fg, err := unix.IoctlGetInt(0, unix.TIOCGPGRP); err == nil && fg == own {
+		_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, group)
+	}
+}

@@ -1,0 +1,270 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/procfile"
+	"github.com/memsup/memsup/spawn"
+)
+
+// start runs a slot's command. That it cannot be started counts as an end
+// before the worker was ready.
+func (s *supervisor) start(w *worker) {
+	spec, err := s.spec(w)
+	if err == nil {
+		err = s.launch(w, spec)
+	}
+	if err == nil {
+		return
+	}
+	code := 126
+	if e := (*spawn.Error)(nil); errors.As(err, &e) {
+		code = e.ExitCode()
+	}
+	if s.c.Command != nil {
+		s.note(Notice{Kind: NotStarted, Err: err})
+		s.code = code
+		s.done = true
+		return
+	}
+	s.log.error("cannot start "+w.name, "error", err)
+	w.lastExit = err.Error()
+	s.endedEarly(w, code)
+}
+
+func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
+	done, err := s.files(w, spec)
+	if err != nil {
+		return err
+	}
+	pid, err := s.sys.start(spec)
+	done(err == nil)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	w.pid, w.state, w.since, w.killed = pid, starting, now, false
+	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
+	s.byPID[pid] = w
+	s.children = true
+	s.decide = true
+	if c := s.c.Command; c != nil {
+		w.state = ready
+		s.note(Notice{Kind: Spawned, PID: pid})
+		if c.Bare {
+			return nil
+		}
+	} else {
+		s.log.info("started", "worker", w.name, "pid", pid)
+		s.nextLook = min(s.nextLook, now)
+	}
+	s.raiseOOMScore(w)
+	return nil
+}
+
+// spec is what to start for a slot.
+func (s *supervisor) spec(w *worker) (*spawn.Spec, error) {
+	t := w.typ
+	env, err := s.environment(w)
+	if err != nil {
+		return nil, err
+	}
+	spec := &spawn.Spec{Env: env, Argv: t.Argv, Files: []uintptr{0, 1, 2}, Group: true}
+	w.shell = false
+	if spec.Argv == nil {
+		argv, simple := procfile.Simple(t.Command, func(name string) (string, bool) { return lookup(env, name) })
+		if !simple {
+			argv, w.shell = []string{"/bin/sh", "-c", t.Command}, true
+		}
+		spec.Argv = argv
+	}
+	if c := s.c.Command; c != nil {
+		spec.Session = c.Session
+		spec.Group = !c.Session && !c.Plain
+		spec.Foreground = spec.Group && s.tty
+	}
+	return spec, nil
+}
+
+// files gives the worker its descriptors. The function that it returns closes
+// memsup's copies and is told whether the worker was started.
+func (s *supervisor) files(w *worker, spec *spawn.Spec) (done func(started bool), err error) {
+	var owned []*os.File
+	var outputs []*output
+	done = func(started bool) {
+		for _, f := range owned {
+			f.Close()
+		}
+		if started {
+			w.outputs = outputs
+		}
+		for _, o := range outputs {
+			o.run(started)
+		}
+	}
+	if s.c.Command == nil {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return nil, fmt.Errorf("open standard input: %w", err)
+		}
+		owned = append(owned, null)
+		spec.Files[0] = null.Fd()
+	}
+	if s.c.Prefix {
+		for i, to := range []*sink{s.stdout, s.stderr} {
+			o, write, err := newOutput(w.name, w.typ.index, to, s.c.Color)
+			if err != nil {
+				done(false)
+				return nil, err
+			}
+			owned = append(owned, write)
+			outputs = append(outputs, o)
+			spec.Files[i+1] = write.Fd()
+		}
+	}
+	if w.typ.listen >= 0 {
+		spec.Files = append(spec.Files, uintptr(w.typ.listen))
+		spec.ListenPID = true
+	}
+	return done, nil
+}
+
+// served are the variables that memsup gives its workers. Inherited ones that
+// it does not serve are removed, because they speak of another place.
+var served = [...]string{
+	"MEM_LIMIT", "MEM_AVAILABLE", "MEM_SHARE", "CPU_LIMIT", "PORT", "PS", "MEMSUP_SOCKET",
+	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
+}
+
+// environment is the worker's environment at this moment.
+func (s *supervisor) environment(w *worker) ([]string, error) {
+	if c := s.c.Command; c != nil && c.Bare {
+		return s.c.Env, nil
+	}
+	t := w.typ
+	env := make([]string, 0, len(s.c.Env)+len(t.Env)+len(served))
+	for _, v := range s.c.Env {
+		if !isServed(v) || s.c.Command != nil && strings.HasPrefix(v, "PORT=") {
+			env = append(env, v)
+		}
+	}
+	vars := map[string]float64{}
+	number := func(name string, n int64) {
+		env = append(env, name+"="+strconv.FormatInt(n, 10))
+		vars[name] = float64(n)
+	}
+	if limit, available, ok := s.promise(); ok {
+		number("MEM_LIMIT", limit)
+		number("MEM_AVAILABLE", available)
+		if share, ok := policy.Share(&s.pcfg, t.index, limit); ok {
+			number("MEM_SHARE", share)
+		}
+	}
+	if s.cpus > 0 {
+		env = append(env, "CPU_LIMIT="+strconv.FormatFloat(float64(s.cpus)/1000, 'f', -1, 64))
+		vars["CPU_LIMIT"] = float64(s.cpus) / 1000
+	}
+	if s.c.Command == nil {
+		env = append(env, "PS="+w.name)
+		port := t.Port
+		if port != 0 && t.listen < 0 {
+			var err error
+			if port, err = procfile.Port(t.Name, t.Port, w.index); err != nil {
+				return nil, err
+			}
+		}
+		if port != 0 {
+			env = append(env, "PORT="+strconv.Itoa(port))
+		}
+	}
+	if path := s.control.socket(); path != "" {
+		env = append(env, "MEMSUP_SOCKET="+path)
+	}
+	if t.listen >= 0 {
+		env = append(env, "LISTEN_FDS=1", "LISTEN_FDNAMES="+t.Name)
+	}
+	if t.Export != nil {
+		more, err := t.Export(vars)
+		if err != nil {
+			return nil, err
+		}
+		env = override(env, more)
+	}
+	return override(env, t.Env), nil
+}
+
+func isServed(v string) bool {
+	name, _, _ := strings.Cut(v, "=")
+	for _, other := range served {
+		if name == other {
+			return true
+		}
+	}
+	return false
+}
+
+// override appends over's variables to env in place of those it has.
+func override(env, over []string) []string {
+	for _, v := range over {
+		name, _, _ := strings.Cut(v, "=")
+		kept := env[:0]
+		for _, old := range env {
+			if !strings.HasPrefix(old, name+"=") {
+				kept = append(kept, old)
+			}
+		}
+		env = append(kept, v)
+	}
+	return env
+}
+
+func lookup(env []string, name string) (string, bool) {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// raiseOOMScore makes the kernel choose a worker rather than memsup, and among
+// workers those of lower priority: /proc/PID/oom_score_adj, memsup's own plus
+// 100 and 50 more for each priority above the worker's. Raising needs no
+// privilege.
+func (s *supervisor) raiseOOMScore(w *worker) {
+	score := s.oomScore + 100
+	higher := map[int]bool{}
+	for _, t := range s.types {
+		if t.Priority > w.typ.Priority {
+			higher[t.Priority] = true
+		}
+	}
+	score = min(score+50*len(higher), 1000)
+	path := "/proc/" + strconv.Itoa(w.pid) + "/oom_score_adj"
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, strconv.AppendInt(nil, int64(score), 10))
+		unix.Close(fd)
+	}
+	if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ESRCH) {
+		s.once("oom_score_adj", "cannot raise oom_score_adj of workers", "path", path, "error", err)
+	}
+}
+
+// ownOOMScore is memsup's own oom_score_adj.
+func ownOOMScore() int {
+	b, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return n
+}

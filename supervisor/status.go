@@ -1,0 +1,70 @@
+package supervisor
+
+// Status is what GET /v1/status answers: bytes and milliseconds; what is not
+// known is left out. Its fields are stable within a major version.
+type Status struct {
+	Version   string       `json:"version"`
+	Health    string       `json:"health"` // ok, short, failing, stopping: then a reason in words
+	Mode      string       `json:"mode"`   // act, observe, command
+	UptimeMS  int64        `json:"uptime_ms"`
+	Container Container    `json:"container"`
+	Types     []TypeStatus `json:"types"`
+	Workers   []Worker     `json:"workers"`
+	Decisions []Decision   `json:"decisions"` // newest last, at most 64
+}
+
+// Container is the memory and CPU that all workers share.
+type Container struct {
+	Limit     *int64    `json:"limit"`
+	Used      *int64    `json:"used"`
+	Available *int64    `json:"available"`
+	Headroom  *int64    `json:"headroom"`
+	Reserve   *int64    `json:"reserve"`
+	Swap      *int64    `json:"swap"` // swap in use
+	Pressure  *Pressure `json:"pressure"`
+	CPULimit  *float64  `json:"cpu_limit"` // CPUs
+	OOMKills  int64     `json:"oom_kills"` // since memsup started
+	Ceiling   *int64    `json:"ceiling"`   // learned from a kill
+	Sources   []string  `json:"sources"`
+	Rung      string    `json:"rung"` // how pressure is heard
+}
+
+// Pressure is PSI over the last ten seconds, in percent of the time.
+type Pressure struct {
+	Some float64 `json:"some"`
+	Full float64 `json:"full"`
+}
+
+// TypeStatus is one process type.
+type TypeStatus struct {
+	Name          string  `json:"name"`
+	Running       int     `json:"running"`
+	Ready         int     `json:"ready"`
+	Wanted        int     `json:"wanted"`
+	Min           int     `json:"min"`
+	Max           int     `json:"max"`
+	Pinned        bool    `json:"pinned"`
+	Cost          *int64  `json:"cost"`
+	BlockedReason *string `json:"blocked_reason"`
+}
+
+// Worker is one worker.
+type Worker struct {
+	Name     string   `json:"name"` // web.1
+	Type     string   `json:"type"`
+	PID      *int     `json:"pid"`
+	State    string   `json:"state"`
+	UptimeMS int64    `json:"uptime_ms"`
+	Memory   *int64   `json:"memory"`
+	CPU      *float64 `json:"cpu"` // percent of one CPU since the look before
+	Restarts int      `json:"restarts"`
+	LastExit *string  `json:"last_exit"`
+}
+
+// Decision is one thing that memsup did, or in observe mode would have done.
+type Decision struct {
+	At     string `json:"at"` // RFC 3339 with milliseconds, UTC
+	Action string `json:"action"`
+	Worker string `json:"worker"`
+	Reason string `json:"reason"`
+}

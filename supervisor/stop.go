@@ -1,0 +1,151 @@
+package supervisor
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stop sends a worker its stop signal and gives it until its drain is over. A
+// slot without a process is dropped or started anew at once.
+func (s *supervisor) stop(w *worker, after afterStop, reason string) {
+	now := s.now()
+	switch w.state {
+	case stopping:
+		if after == remove {
+			w.after = remove
+		}
+		return
+	case backoff, finished:
+		if after == remove {
+			w.typ.drop(w)
+		} else {
+			w.state, w.until = backoff, now
+		}
+		return
+	}
+	s.log.info("stopping", "worker", w.name, "pid", w.pid, "reason", reason)
+	drain := w.typ.Drain
+	if drain == 0 {
+		drain = s.c.Drain
+	}
+	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+drain, false
+	s.signalWorker(w, w.typ.StopSignal)
+	s.decide = true
+}
+
+// signalWorker sends sig to the worker's main process, or to its whole group
+// where a shell stands between or --group asks for it. A stopped process gets
+// SIGCONT behind a signal that is to end it, or it could not act on it.
+func (s *supervisor) signalWorker(w *worker, sig unix.Signal) {
+	target := w.pid
+	if w.shell || s.c.Group {
+		target = -w.pid
+	}
+	_ = s.sys.kill(target, sig)
+	if sig == unix.SIGTERM || sig == w.typ.StopSignal {
+		_ = s.sys.kill(target, unix.SIGCONT)
+	}
+}
+
+// killWorker sends SIGKILL to the worker and its whole process group.
+func (s *supervisor) killWorker(w *worker) {
+	w.killed = true
+	_ = s.sys.kill(-w.pid, unix.SIGKILL)
+	_ = s.sys.kill(w.pid, unix.SIGKILL)
+}
+
+// end begins memsup's own end with that exit status: every worker is sent its
+// stop signal and has the grace to end.
+func (s *supervisor) end(code int) {
+	if s.ending {
+		return
+	}
+	s.ending, s.code = true, code
+	s.endBy = s.now() + s.c.Grace
+	for _, t := range s.types {
+		for i := len(t.slots) - 1; i >= 0; i-- {
+			s.stop(t.slots[i], remove, "memsup is ending")
+		}
+		for _, w := range t.slots {
+			w.until = s.endBy
+		}
+	}
+}
+
+// skipGrace sends SIGKILL now to whatever remains.
+func (s *supervisor) skipGrace() {
+	if s.ending && s.endBy > s.now() {
+		s.log.warn("asked a second time: SIGKILL to what remains")
+		s.endBy = s.now()
+		for _, w := range s.byPID {
+			w.until = s.endBy
+		}
+	}
+}
+
+// finish goes on with the end. When the workers have ended, the descendants
+// that remain are sent SIGTERM; what remains when the grace is over, SIGKILL.
+// memsup leaves when it has no child any more.
+func (s *supervisor) finish(now time.Duration) {
+	if !s.children {
+		s.done = true
+		return
+	}
+	if now >= s.endBy {
+		if s.skipped {
+			s.log.error("some processes do not die from SIGKILL: leaving them")
+			s.done = true
+			return
+		}
+		s.skipped = true
+		s.endBy = now + afterKill
+		s.killAll()
+		return
+	}
+	if len(s.byPID) == 0 && !s.termed {
+		s.termed = true
+		for _, pid := range s.sys.descendants() {
+			_ = s.sys.kill(pid, unix.SIGTERM)
+			_ = s.sys.kill(pid, unix.SIGCONT)
+		}
+	}
+}
+
+// afterKill is how long memsup waits for processes that were sent SIGKILL: one
+// in an uninterruptible sleep dies only when its device answers.
+const afterKill = 2 * time.Second
+
+// killAll sends SIGKILL to every descendant.
+func (s *supervisor) killAll() {
+	for _, w := range s.byPID {
+		s.killWorker(w)
+	}
+	for _, pid := range s.sys.descendants() {
+		_ = s.sys.kill(pid, unix.SIGKILL)
+	}
+}
+
+// roll restarts the next worker that is to be restarted, one at a time in each
+// type: the next goes when the one before is ready again.
+func (s *supervisor) roll(now time.Duration) {
+	for _, t := range s.types {
+		var next *worker
+		busy := false
+		for _, w := range t.slots {
+			switch {
+			case w.roll && (w.state == backoff || w.state == finished):
+				w.roll, w.early, w.delays = false, nil, 0
+				w.state, w.until = backoff, now
+				busy = true
+			case w.roll && next == nil && w.state != stopping:
+				next = w
+			case w.state == stopping, w.state == backoff, w.state == starting && !w.roll:
+				busy = true
+			}
+		}
+		if next != nil && !busy {
+			s.stop(next, restart, "rolling restart")
+		}
+	}
+}

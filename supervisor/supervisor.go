@@ -1,0 +1,339 @@
+// Package supervisor runs the workers. It is one loop in one goroutine: facts
+// come in (ended children, signals, memory, requests), package policy decides,
+// and the supervisor acts. Nothing in the loop waits for another process, a
+// client or a disk.
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/cost"
+	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/reaper"
+	"github.com/memsup/memsup/spawn"
+)
+
+// system is what the supervisor asks of the operating system.
+type system struct {
+	pid   int
+	start func(*spawn.Spec) (pid int, err error)
+	kill  func(pid int, sig unix.Signal) error
+	reap  func(before func(int), ended func(int, unix.WaitStatus)) (remaining bool, err error)
+	// descendants lists the processes that memsup would leave behind.
+	descendants func() []int
+	memory      func() (budget.Memory, error)
+}
+
+type supervisor struct {
+	c     *Config
+	sys   system
+	log   *logger
+	begin time.Time
+	tty   bool // command mode owns a terminal
+
+	types  []*processType
+	byPID  map[int]*worker
+	code   int
+	failed int // the first failing worker's code
+
+	ending   bool // every worker is to end
+	asked    bool // because somebody asked
+	skipped  bool // the grace is over
+	termed   bool // what remains was sent SIGTERM
+	endBy    time.Duration
+	done     bool
+	children bool // some child remains
+
+	budget   *budget.Budget
+	mem      budget.Memory
+	memAt    time.Duration
+	memOK    bool
+	cpus     int64         // thousandths
+	oomSeen  int64         // kernel's oom_kill count that has been explained
+	oomBase  int64         // the same at the start
+	oomSince time.Duration // when a kill not yet explained was first seen
+	oomScore int           // memsup's own oom_score_adj
+	rung     string
+	watcher  *fsnotify.Watcher
+
+	policy         policy.State
+	pcfg           policy.Config
+	obs            policy.Observation
+	exits          []policy.Exit
+	decide         bool // something changed since the last decision
+	nextLook       time.Duration
+	meter          *meter
+	targets        []cost.Target
+	samples        []cost.Sample
+	stdout, stderr *sink
+	draining       []*output         // of workers that have ended
+	said           map[string]string // the last one-off line by topic
+
+	decisions []Decision
+	control   *control
+	gone      chan struct{} // closed when the loop has ended
+
+	chld     chan os.Signal // SIGCHLD
+	signals  chan os.Signal
+	events   chan struct{}
+	requests chan request
+	timer    *time.Timer
+}
+
+// Run runs c's workers until there is nothing left to do and returns the exit
+// status for the process. There is one Run in a process: it waits for every
+// child.
+func Run(c *Config) (code int) {
+	s := &supervisor{
+		c:        c,
+		begin:    time.Now(),
+		byPID:    map[int]*worker{},
+		chld:     make(chan os.Signal, 1),
+		signals:  make(chan os.Signal, 64),
+		events:   make(chan struct{}, 1),
+		requests: make(chan request),
+		gone:     make(chan struct{}),
+		stdout:   &sink{to: os.Stdout},
+		stderr:   &sink{to: os.Stderr},
+		timer:    time.NewTimer(time.Hour),
+	}
+	s.sys = system{
+		pid:         unix.Getpid(),
+		start:       spawn.Start,
+		kill:        func(pid int, sig unix.Signal) error { return unix.Kill(pid, sig) },
+		reap:        reaper.Reap,
+		descendants: func() []int { return cost.Descendants("/proc", unix.Getpid(), nil) },
+	}
+	s.log = newLogger(c)
+	defer s.log.close()
+	signal.Notify(s.chld, unix.SIGCHLD)
+	s.notify()
+	if c.Subreaper {
+		if err := reaper.BecomeSubreaper(); err != nil {
+			s.log.warn("cannot become a child subreaper: orphans go to PID 1", "error", err)
+		}
+	}
+	if c.Command == nil || !c.Command.Bare {
+		s.openBudget()
+		s.openControl()
+		s.oomScore = ownOOMScore()
+	}
+	s.tty = c.Command != nil && ownsTerminal()
+	if err := s.setTypes(c.Types); err != nil {
+		fmt.Fprintln(os.Stderr, "memsup:", err)
+		return 2
+	}
+	defer s.close()
+	if s.watches() {
+		s.watchEvents()
+		s.greet()
+	}
+	return s.run()
+}
+
+// run is the loop. A panic in it is a bug of memsup's: the container's workers
+// are then stopped in order rather than killed with PID 1.
+func (s *supervisor) run() (code int) {
+	for {
+		code, again := s.guarded()
+		if !again {
+			return code
+		}
+	}
+}
+
+func (s *supervisor) guarded() (code int, again bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.error("internal error: stopping everything", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if s.ending {
+				s.killAll()
+				code, again = 70, false
+				return
+			}
+			s.end(70)
+			again = true
+		}
+	}()
+	s.step()
+	if s.control != nil && s.control.server == nil {
+		s.control.serve(s.requests, s.gone)
+	}
+	for !s.done {
+		s.timer.Reset(s.sleep())
+		select {
+		case <-s.chld:
+			s.reap()
+		case sig := <-s.signals:
+			s.signal(sig.(unix.Signal))
+		case <-s.events:
+			s.nextLook = 0
+		case m := <-s.meter.results():
+			s.sampled(m)
+		case r := <-s.requests:
+			r.reply <- s.answer(r)
+		case <-s.timer.C:
+		}
+		s.step()
+	}
+	return s.code, false
+}
+
+// now is the time since the start, which everything is dated by.
+func (s *supervisor) now() time.Duration { return time.Since(s.begin) }
+
+// step brings the world in line with the facts: what is overdue, what memory
+// allows, who is missing.
+func (s *supervisor) step() {
+	now := s.now()
+	s.expire(now)
+	if s.ending {
+		s.finish(now)
+		return
+	}
+	if s.watches() {
+		if now >= s.nextLook {
+			s.look(now)
+		}
+		s.settle(now)
+		if s.decide {
+			s.decideAndAct(now)
+		}
+	}
+	s.roll(now)
+	s.reconcile(now)
+	if s.nothingLeft() {
+		s.end(s.failed)
+		s.finish(now)
+	}
+}
+
+// sleep is how long the loop may sleep where nothing else wakes it.
+func (s *supervisor) sleep() time.Duration {
+	now := s.now()
+	next := now + time.Hour
+	if s.ending {
+		next = min(next, s.endBy)
+	} else if s.watches() {
+		next = min(next, s.nextLook)
+	}
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			switch w.state {
+			case backoff, stopping:
+				next = min(next, w.until)
+			case starting:
+				if t.Ready > 0 {
+					next = min(next, w.since+t.Ready)
+				}
+			}
+		}
+	}
+	return max(next-now, 0)
+}
+
+// expire acts on deadlines that have passed.
+func (s *supervisor) expire(now time.Duration) {
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			switch {
+			case w.state == stopping && !w.killed && now >= w.until:
+				s.log.warn("did not end in time: SIGKILL", "worker", w.name, "after", now-w.asked)
+				s.killWorker(w)
+			case w.state == starting && t.Ready > 0 && now >= w.since+t.Ready:
+				s.becomeReady(w, "ran for "+t.Ready.String())
+			}
+		}
+	}
+}
+
+// reconcile starts and stops workers until every type has as many slots as are
+// wanted of it.
+func (s *supervisor) reconcile(now time.Duration) {
+	if s.ending {
+		return
+	}
+	for _, t := range s.types {
+		want := s.wanted(t)
+		for t.staying() < want {
+			t.add()
+		}
+		for n := t.staying() - want; n > 0; n-- {
+			w := s.surplus(t)
+			if w == nil {
+				break
+			}
+			s.stop(w, remove, "no longer wanted")
+		}
+		for i := 0; i < len(t.slots) && !s.ending; i++ {
+			if w := t.slots[i]; w.state == backoff && now >= w.until {
+				s.start(w)
+			}
+		}
+	}
+}
+
+// surplus chooses which of a type's workers goes when its range was lowered.
+func (s *supervisor) surplus(t *processType) *worker {
+	for i := len(t.slots) - 1; i >= 0; i-- {
+		if w := t.slots[i]; w.state == backoff || w.state == finished {
+			return w
+		}
+	}
+	s.fillWorkers()
+	w := t.slot(s.policy.Victim(&s.pcfg, &s.obs, t.index))
+	if w == nil || w.state == stopping {
+		for i := len(t.slots) - 1; i >= 0; i-- {
+			if w := t.slots[i]; w.state != stopping {
+				return w
+			}
+		}
+		return nil
+	}
+	return w
+}
+
+// nothingLeft says whether every type has finished by itself.
+func (s *supervisor) nothingLeft() bool {
+	for _, t := range s.types {
+		if t.stopped {
+			return false
+		}
+		for _, w := range t.slots {
+			if w.state != finished {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// close lets go of everything that is held.
+func (s *supervisor) close() {
+	s.flush()
+	close(s.gone)
+	s.control.close()
+	if s.watcher != nil {
+		s.watcher.Close()
+	}
+	s.meter.close()
+	if s.budget != nil {
+		s.budget.Close()
+	}
+	for _, t := range s.types {
+		if t.listen >= 0 {
+			unix.Close(t.listen)
+		}
+	}
+}
+
+var errStopping = errors.New("memsup is stopping")

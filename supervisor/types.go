@@ -1,0 +1,110 @@
+package supervisor
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// setTypes makes types the ones that are run: at the start, and again when the
+// user's files were read anew. What a worker's start depends on and changed
+// makes the type's workers restart one after the other. An error changes
+// nothing.
+func (s *supervisor) setTypes(types []Type) error {
+	var next []*processType
+	var opened []int
+	from := make([]int, 0, len(types))
+	for i, c := range types {
+		t := &processType{Type: c, index: i, listen: -1}
+		from = append(from, -1)
+		old := s.typeNamed(c.Name)
+		if old != nil {
+			from[i] = old.index
+		}
+		switch {
+		case c.Listen == "":
+		case old != nil && old.Listen == c.Listen:
+			t.listen = old.listen
+		default:
+			fd, err := listen(c.Listen)
+			if err != nil {
+				for _, fd := range opened {
+					unix.Close(fd)
+				}
+				return err
+			}
+			t.listen = fd
+			opened = append(opened, fd)
+		}
+		next = append(next, t)
+	}
+	for i, t := range next {
+		if from[i] < 0 {
+			continue
+		}
+		old := s.types[from[i]]
+		t.slots, t.pin, t.stopped, t.hinted, t.stopTime = old.slots, old.pin, old.stopped, old.hinted, old.stopTime
+		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
+			old.Listen != t.Listen || old.Port != t.Port
+		for _, w := range t.slots {
+			w.typ = t
+			w.roll = w.roll || changed
+		}
+	}
+	for _, old := range s.types {
+		kept := slices.Contains(from, old.index)
+		if old.listen >= 0 && !slices.ContainsFunc(next, func(t *processType) bool { return t.listen == old.listen }) {
+			unix.Close(old.listen)
+		}
+		if kept {
+			continue
+		}
+		for _, w := range slices.Clone(old.slots) {
+			s.stop(w, remove, "its type was removed from the Procfile")
+		}
+	}
+	s.types = next
+	s.policy.Resize(from)
+	s.configurePolicy()
+	return nil
+}
+
+func (s *supervisor) typeNamed(name string) *processType {
+	for _, t := range s.types {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// reload reads the user's files anew. Files that are wrong change nothing.
+func (s *supervisor) reload() {
+	if s.c.Reload == nil || s.ending {
+		return
+	}
+	c, err := s.c.Reload()
+	if err != nil {
+		s.log.error("cannot reload: nothing was changed", "error", err)
+		return
+	}
+	changed := !slices.Equal(c.Env, s.c.Env)
+	if err := s.setTypes(c.Types); err != nil {
+		s.log.error("cannot reload: nothing was changed", "error", err)
+		return
+	}
+	// What was decided at the start stays: outputs, the socket, the log.
+	c.Prefix, c.Color, c.Control, c.LogLevel, c.LogJSON = s.c.Prefix, s.c.Color, s.c.Control, s.c.LogLevel, s.c.LogJSON
+	s.c = c
+	if s.budget != nil {
+		s.budget.SetLimit(c.Limit)
+	}
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			w.roll = w.roll || changed
+		}
+	}
+	s.configurePolicy()
+	s.nextLook = 0
+	s.log.info("reloaded", "types", len(s.types))
+}

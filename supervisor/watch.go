@@ -1,0 +1,376 @@
+package supervisor
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/policy"
+)
+
+// openBudget finds out how much memory and CPU there is.
+func (s *supervisor) openBudget() {
+	b, err := budget.Open()
+	if err != nil {
+		s.log.warn("cannot tell how much memory there is: no worker is started or stopped for memory", "error", err)
+		return
+	}
+	b.SetLimit(s.c.Limit)
+	s.budget = b
+	s.sys.memory = b.Read
+	if m, err := b.Read(); err == nil {
+		s.mem, s.memOK = m, true
+		s.oomSeen, s.oomBase = m.OOMKills, m.OOMKills
+	}
+	if cpu, err := b.CPU(); err == nil {
+		s.cpus = cpu.Limit
+	}
+}
+
+// greet says once what was found.
+func (s *supervisor) greet() {
+	source := s.mem.LimitFrom
+	if source == "" {
+		source = "--limit"
+	}
+	s.log.info("memsup "+Version, "limit", mib(s.mem.Limit), "source", source, "available", mib(s.mem.Available),
+		"reserve", mib(s.pcfg.ReserveFor(s.mem.Limit)), "watching", s.rung)
+}
+
+// watches says whether memory is watched and acted on: a single command is
+// nobody's to stop.
+func (s *supervisor) watches() bool { return s.c.Command == nil && s.budget != nil }
+
+// watchEvents wakes the loop when the kernel counts something in
+// memory.events, which cgroup v2 tells even on a read-only mount.
+func (s *supervisor) watchEvents() {
+	s.rung = "polling " + s.budget.Rung()
+	path, ok := s.budget.EventsPath()
+	if !ok {
+		return
+	}
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		err = w.Add(path)
+	}
+	if err != nil {
+		s.log.warn("memory.events cannot be watched: polling alone", "path", path, "error", err)
+		return
+	}
+	s.rung = "memory.events by inotify, and polling"
+	s.watcher = w
+	go func() {
+		for range w.Events {
+			select {
+			case s.events <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	go func() {
+		for range w.Errors {
+		}
+	}()
+}
+
+// look reads the container's memory and asks for the workers' where it is due.
+func (s *supervisor) look(now time.Duration) {
+	m, err := s.sys.memory()
+	if err != nil {
+		s.once("memory", "cannot read how much memory there is", "error", err)
+		s.nextLook = now + 5*time.Second
+		return
+	}
+	if s.memOK && (m.Limit != s.mem.Limit || m.Limited != s.mem.Limited) {
+		s.log.info("the limit changed", "from", mib(s.mem.Limit), "to", mib(m.Limit), "source", m.LimitFrom)
+		s.configurePolicy()
+	}
+	s.mem, s.memOK, s.memAt = m, true, now
+	s.noteOOM(m, now)
+	s.fillMemory(now)
+	s.decide = true
+	s.nextLook = now + s.policy.NextLook(&s.obs)
+	s.measure(now)
+}
+
+// noteOOM tells of kills that no worker's end explains: one of its children
+// died. The kernel counts a kill before the process has ended, so a worker has
+// a moment to be reaped first.
+func (s *supervisor) noteOOM(m budget.Memory, now time.Duration) {
+	if m.OOMKills <= s.oomSeen {
+		s.oomSince = 0
+		return
+	}
+	if s.oomSince == 0 {
+		s.oomSince = now
+	}
+	if now-s.oomSince < oomPatience {
+		return
+	}
+	s.log.error("the kernel killed a process inside a worker for memory", append(s.memoryFields(), "kills", m.OOMKills-s.oomSeen)...)
+	s.oomSeen, s.oomSince = m.OOMKills, 0
+}
+
+const oomPatience = time.Second
+
+// calm is how often workers are measured when all are ready and memory is
+// plenty: nobody decides anything by it.
+const calm = 30 * time.Second
+
+// measure asks the meter for samples unless it is still at work.
+func (s *supervisor) measure(now time.Duration) {
+	if len(s.byPID) == 0 || s.meter != nil && s.meter.busy {
+		return
+	}
+	unready := false
+	for _, w := range s.byPID {
+		unready = unready || w.state == starting || !w.measured || w.typ.Recycle > 0
+	}
+	plenty := s.mem.Headroom > max(1<<30, s.mem.Limit/4)
+	if s.meter == nil {
+		s.meter = newMeter()
+	} else if plenty && !unready && now-s.meter.last < calm {
+		return
+	}
+	full := 1
+	if now-s.meter.full < time.Second {
+		full = 0
+	} else {
+		s.meter.full = now
+	}
+	s.ask(now, full)
+}
+
+func (s *supervisor) ask(now time.Duration, full int) {
+	q := question{full: full, samples: s.samples}
+	s.targets = s.targets[:0]
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			if w.alive() {
+				if !w.measured {
+					q.full++
+				}
+				s.targets = append(s.targets, w.target())
+			}
+		}
+	}
+	q.targets = s.targets
+	s.meter.busy, s.meter.last = true, now
+	s.meter.ask <- q
+}
+
+// sampled takes in what the meter measured.
+func (s *supervisor) sampled(a answer) {
+	s.meter.busy = false
+	s.samples = a.samples
+	at := a.at.Sub(s.begin)
+	for _, m := range a.samples {
+		w := s.byPID[m.PID]
+		if w == nil || m.Processes == 0 || at < w.since {
+			continue
+		}
+		if dt := at - w.sampledAt; w.measured && dt > 0 {
+			seconds := dt.Seconds()
+			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/seconds)) / 2
+			w.cpu = max(0, int64(float64(m.CPU-w.cpuTime)*1000/float64(dt)))
+		}
+		w.measured, w.bytes, w.cpuTime, w.sampledAt = true, m.Bytes, m.CPU, at
+		if w.state == starting && w.typ.Ready == 0 && w.settle.Look(at-w.since, m.Bytes) {
+			s.becomeReady(w, "memory settled")
+		}
+	}
+	s.decide = true
+}
+
+// settle makes sure that a worker that waits to settle is looked at in time.
+func (s *supervisor) settle(now time.Duration) {
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			if w.state == starting && t.Ready == 0 {
+				s.nextLook = min(s.nextLook, now+settleLook)
+			}
+		}
+	}
+}
+
+const settleLook = time.Second
+
+// fillMemory writes the container's part of the observation.
+func (s *supervisor) fillMemory(now time.Duration) {
+	o, m := &s.obs, &s.mem
+	o.Now = now
+	o.Limit, o.Limited, o.Used = m.Limit, m.Limited, m.Used
+	o.Available, o.Headroom = m.Available, m.Headroom
+	o.OOMKills, o.MaxEvents, o.OOMGroup = s.oomSeen, m.MaxEvents, m.OOMGroup
+}
+
+// fillWorkers writes the workers' part of the observation.
+func (s *supervisor) fillWorkers() {
+	o := &s.obs
+	o.Workers = o.Workers[:0]
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			if !w.alive() {
+				continue
+			}
+			phase := policy.Ready
+			switch w.state {
+			case starting:
+				phase = policy.Starting
+			case stopping:
+				phase = policy.Stopping
+			}
+			o.Workers = append(o.Workers, policy.Worker{
+				Type: t.index, Index: w.index, Phase: phase, Since: w.since,
+				Cost: w.bytes, Growth: w.growth, CPU: w.cpu, StopTime: t.stopTime,
+			})
+		}
+	}
+}
+
+// decideAndAct asks the policy and does what it says.
+func (s *supervisor) decideAndAct(now time.Duration) {
+	s.decide = false
+	if !s.memOK {
+		return
+	}
+	s.fillMemory(now)
+	s.fillWorkers()
+	s.obs.Exits = append(s.obs.Exits[:0], s.exits...)
+	s.exits = s.exits[:0]
+	for _, a := range s.policy.Decide(&s.pcfg, &s.obs) {
+		s.act(a)
+	}
+	s.hint()
+}
+
+// act carries out one decision, or in observe mode says what it would be.
+func (s *supervisor) act(a policy.Action) {
+	t := s.types[a.Type]
+	name := t.Name
+	var w *worker
+	if a.Kind != policy.Up {
+		if w = t.slot(a.Index); w == nil {
+			return
+		}
+		name = w.name
+	} else if !s.c.Observe {
+		w = t.add()
+		w.grown = true
+		name = w.name
+	}
+	s.decided(a.Kind.String(), name, a.Reason)
+	if s.c.Observe {
+		return
+	}
+	switch a.Kind {
+	case policy.Down:
+		s.stop(w, remove, a.Reason)
+	case policy.Recycle:
+		s.stop(w, restart, a.Reason)
+	case policy.Kill:
+		if w.alive() {
+			s.killWorker(w)
+		}
+	}
+}
+
+// hint says once of a type that nobody scaled that memory holds more of it.
+func (s *supervisor) hint() {
+	for _, t := range s.types {
+		if t.hinted || !t.Unscaled || !s.mem.Limited {
+			continue
+		}
+		cost, known := s.policy.Cost(t.index)
+		if !known || t.staying() == 0 || t.slots[0].state != ready {
+			continue
+		}
+		t.hinted = true
+		room := s.mem.Headroom - s.policy.Debit(&s.pcfg, &s.obs) - s.pcfg.ReserveFor(s.mem.Limit)
+		if n := room / max(cost, 1); n > 0 {
+			s.log.info(fmt.Sprintf("memory would hold %d more of %s: --scale %s=auto", n, t.Name, t.Name),
+				"one takes", mib(cost), "headroom", mib(s.mem.Headroom))
+		}
+	}
+}
+
+// promise is what a worker that starts now is told: MEM_LIMIT and
+// MEM_AVAILABLE.
+func (s *supervisor) promise() (limit, available int64, ok bool) {
+	if s.budget == nil {
+		return 0, 0, false
+	}
+	m := s.mem
+	if now := s.now(); !s.memOK || now != s.memAt && now-s.memAt > 10*time.Millisecond {
+		var err error
+		if m, err = s.sys.memory(); err != nil {
+			return 0, 0, false
+		}
+	}
+	limit, available = m.Limit, m.Available
+	if ceiling, known := s.policy.Ceiling(); known && ceiling < limit {
+		available -= limit - ceiling
+		limit = ceiling
+	}
+	if n, limited := budget.Rlimit(); limited && n < limit {
+		limit = n
+	}
+	if s.watches() {
+		s.fillWorkers()
+		s.obs.Headroom = m.Headroom
+		debit := s.policy.Debit(&s.pcfg, &s.obs)
+		if debit < math.MaxInt64/2 {
+			available -= debit
+		}
+	}
+	return limit, min(max(available, 0), limit), true
+}
+
+// configurePolicy writes the policy's configuration from the types' ranges.
+func (s *supervisor) configurePolicy() {
+	p := &s.pcfg
+	p.Reserve, p.ReservePercent = s.c.Reserve, s.c.ReservePercent
+	p.Types = p.Types[:0]
+	for _, t := range s.types {
+		lo, hi := s.rangeOf(t)
+		p.Types = append(p.Types, policy.Type{
+			Name: t.Name, Min: lo, Max: hi, MaxFixed: t.pin != nil && !t.pin.Auto || t.pin == nil && !t.Range.Auto,
+			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle,
+		})
+	}
+	s.decide = true
+}
+
+// rangeOf is the least and the most workers of a type as things are.
+func (s *supervisor) rangeOf(t *processType) (lo, hi int) {
+	if t.stopped {
+		return 0, 0
+	}
+	r := t.Range
+	if t.pin != nil {
+		r = *t.pin
+	}
+	if !r.Auto {
+		return r.Min, r.Max
+	}
+	if !s.mem.Limited {
+		return r.Min, r.Min
+	}
+	return r.Min, max(r.Min, int(4*((s.cpus+999)/1000)))
+}
+
+// wanted is how many slots a type should have now.
+func (s *supervisor) wanted(t *processType) int {
+	lo, hi := s.rangeOf(t)
+	if !s.watches() || !s.memOK || s.c.Observe {
+		return lo
+	}
+	n := s.policy.Wanted(t.index)
+	if n < lo && s.mem.OOMGroup {
+		return n
+	}
+	return min(max(n, lo), hi)
+}

@@ -1,0 +1,182 @@
+package supervisor
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/cost"
+	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/procfile"
+)
+
+// state is where a worker's slot is. docs/architecture.md holds the table of
+// what moves it from one to the next.
+type state uint8
+
+const (
+	backoff  state = iota // no process: waits until its restart is due
+	starting              // a process, not yet ready
+	ready
+	stopping // was sent its stop signal
+	finished // ended for good: by itself, or its type gave up
+)
+
+func (s state) String() string {
+	return [...]string{"backoff", "starting", "ready", "stopping", "finished"}[s]
+}
+
+// afterStop is what becomes of a slot once its stopping process has ended.
+type afterStop uint8
+
+const (
+	remove  afterStop = iota // the slot goes: scaled down, or memsup ends
+	restart                  // the slot starts anew: restarted, recycled
+)
+
+// worker is one slot of a process type and the process that is in it.
+type worker struct {
+	typ   *processType
+	index int
+	name  string // web.1
+	state state
+
+	pid     int
+	shell   bool // runs under sh -c and is signalled as a group
+	since   time.Duration
+	until   time.Duration // backoff: start again; stopping: SIGKILL
+	after   afterStop
+	asked   time.Duration // when its stop signal was sent
+	killed  bool          // memsup sent SIGKILL
+	grown   bool          // added by the policy, not yet ready since
+	roll    bool          // to be restarted, in its turn
+	settle  policy.Settling
+	outputs []*output
+
+	measured  bool
+	bytes     int64
+	growth    int64 // bytes a second
+	cpu       int64 // thousandths of one CPU since the sample before
+	cpuTime   time.Duration
+	sampledAt time.Duration
+
+	early    []time.Duration // ends before it was ready that count to the start limit
+	delays   int             // early ends since it was last ready: the backoff's exponent
+	restarts int
+	lastExit string
+}
+
+// alive says whether the slot has a process.
+func (w *worker) alive() bool { return w.pid != 0 }
+
+// processType is one type, with what has been learned and ordered of it.
+type processType struct {
+	Type
+	index   int // in supervisor.types and policy.Config.Types
+	slots   []*worker
+	pin     *procfile.Range
+	stopped bool // by memsup stop
+	listen  int  // descriptor of the shared socket; -1 is none
+	hinted  bool
+
+	stopTime time.Duration // the longest of late stops; decays
+}
+
+// slot gives the worker with that index, or nil.
+func (t *processType) slot(index int) *worker {
+	for _, w := range t.slots {
+		if w.index == index {
+			return w
+		}
+	}
+	return nil
+}
+
+// free is the lowest index that no slot has.
+func (t *processType) free() int {
+	for i := 1; ; i++ {
+		if t.slot(i) == nil {
+			return i
+		}
+	}
+}
+
+// add makes a slot for one more worker, to be started at once.
+func (t *processType) add() *worker {
+	w := &worker{typ: t, index: t.free()}
+	w.name = t.Name + "." + strconv.Itoa(w.index)
+	t.slots = append(t.slots, w)
+	return w
+}
+
+func (t *processType) drop(w *worker) {
+	for i, other := range t.slots {
+		if other == w {
+			t.slots = append(t.slots[:i], t.slots[i+1:]...)
+			return
+		}
+	}
+}
+
+// staying counts the slots that are not on their way out.
+func (t *processType) staying() int {
+	n := 0
+	for _, w := range t.slots {
+		if w.state != stopping || w.after == restart {
+			n++
+		}
+	}
+	return n
+}
+
+// failed notes an end before the slot was ready and says whether that was one
+// too many: StartLimit of them within StartPeriod.
+func (w *worker) failed(now time.Duration) bool {
+	recent := w.early[:0]
+	for _, at := range w.early {
+		if now-at < w.typ.StartPeriod {
+			recent = append(recent, at)
+		}
+	}
+	w.early = append(recent, now)
+	return w.typ.StartLimit > 0 && len(w.early) >= w.typ.StartLimit
+}
+
+const (
+	firstDelay = 100 * time.Millisecond // after an end that was not early
+	earlyDelay = time.Second            // after the first early one; doubles
+	maxDelay   = time.Minute
+)
+
+// delay is how long the slot waits before its next start.
+func (w *worker) delay() time.Duration {
+	if w.delays == 0 {
+		return firstDelay
+	}
+	return min(earlyDelay<<min(w.delays-1, 10), maxDelay)
+}
+
+// exitCode is the shell's: the exit status, or 128 + the signal.
+func exitCode(status unix.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+// describe says how a process ended.
+func describe(status unix.WaitStatus, oom bool) string {
+	switch {
+	case oom:
+		return "was killed by the kernel for memory"
+	case status.Signaled():
+		return "was ended by " + unix.SignalName(status.Signal())
+	default:
+		return fmt.Sprintf("exited with status %d", status.ExitStatus())
+	}
+}
+
+// target is the worker as package cost measures it.
+func (w *worker) target() cost.Target { return cost.Target{PID: w.pid} }
