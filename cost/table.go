@@ -1,0 +1,130 @@
+package cost
+
+import "slices"
+
+// Owners that are no index of a target.
+const (
+	unknown = -1 - iota
+	nobody
+)
+
+// A process is what is known of one process, from this look and earlier ones.
+type process struct {
+	stat
+	owner int // index of the target, or unknown or nobody
+
+	// From here on, kept from look to look.
+	known bool   // base and then are set
+	exact bool   // base is from smaps_rollup
+	way   way    // how to read smaps_rollup
+	uid   uint32 // who owned statm when way was found
+	gid   uint32
+	base  int64  // bytes at the last reading
+	then  int64  // private resident bytes at the last reading
+	now   statm  // of the last look
+	taken uint64 // the look of the last exact reading, 0 for none
+}
+
+// A table holds the processes of one proc file system in the order of their pids.
+type table struct {
+	fs    procfs
+	pids  []int
+	procs []process
+	last  []process // the look before, whose memory the next one takes
+}
+
+func newTable(procRoot string) table {
+	return table{fs: newProcfs(procRoot)}
+}
+
+// scan reads stat of every process. If the directory itself cannot be opened,
+// the table stays as it was.
+func (t *table) scan() {
+	var err error
+	if t.pids, err = t.fs.list(t.pids[:0]); err != nil {
+		for i := range t.procs {
+			t.procs[i].owner = unknown
+		}
+		return
+	}
+	if !slices.IsSorted(t.pids) {
+		slices.Sort(t.pids)
+	}
+	t.procs, t.last = t.last[:0], t.procs
+	for _, pid := range t.pids {
+		before := find(t.last, pid)
+		var s stat
+		b, err := t.fs.read(pid, "stat")
+		switch {
+		case err == nil:
+			var ok bool
+			if s, ok = parseStat(b); !ok {
+				continue
+			}
+			s.pid = pid
+		case gone(err) || before == nil:
+			continue
+		default:
+			s = before.stat
+		}
+		p := process{}
+		if before != nil && before.start == s.start {
+			p = *before
+		}
+		p.stat = s
+		p.owner = unknown
+		t.procs = append(t.procs, p)
+	}
+}
+
+// find returns the process with this pid, or nil.
+func (t *table) find(pid int) *process {
+	return find(t.procs, pid)
+}
+
+func find(procs []process, pid int) *process {
+	i, j := 0, len(procs)
+	for i < j {
+		if h := (i + j) / 2; procs[h].pid < pid {
+			i = h + 1
+		} else {
+			j = h
+		}
+	}
+	if i == len(procs) || procs[i].pid != pid {
+		return nil
+	}
+	return &procs[i]
+}
+
+// Descendants appends to out, in ascending order, the pid of every living
+// process whose chain of parents leads to self, or, where self is 1, of every
+// other process that is visible: in a container PID 1 inherits all orphans, and
+// those that entered by other ways (docker exec) end with it as well. Zombies
+// and kernel threads are left out. procRoot is "/proc"; where it cannot be read
+// nothing is appended, so that only wait(2) saying ECHILD is proof of an end.
+func Descendants(procRoot string, self int, out []int) []int {
+	t := newTable(procRoot)
+	t.scan()
+	defer t.fs.close()
+	for i := range t.procs {
+		p := &t.procs[i]
+		if p.pid != self && !p.ended && !p.kernel && (self == 1 || t.descends(p, self)) {
+			out = append(out, p.pid)
+		}
+	}
+	return out
+}
+
+// descends tells whether p's chain of parents leads to self.
+func (t *table) descends(p *process, self int) bool {
+	for range t.procs { // a longer chain is a cycle, which reused pids can feign
+		if p.ppid == self {
+			return true
+		}
+		if p = t.find(p.ppid); p == nil {
+			return false
+		}
+	}
+	return false
+}
