@@ -126,8 +126,8 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 
 func (w *worker) status(now time.Duration) Worker {
 	st := Worker{Name: w.name, Type: w.typ.Name, State: w.state.String(), Restarts: w.restarts}
-	if w.lastExit != "" {
-		st.LastExit = &w.lastExit
+	if lastExit := w.lastExit; lastExit != "" {
+		st.LastExit = &lastExit
 	}
 	if !w.alive() {
 		return st

@@ -116,7 +116,12 @@ func Run(c *Config) (code int) {
 	s.log = newLogger(c)
 	defer s.log.close()
 	signal.Notify(s.chld, unix.SIGCHLD)
-	s.notify()
+	// The Go runtime takes some 10 µs for each signal, mostly waiting.
+	notified := make(chan struct{})
+	go func() {
+		s.notify()
+		close(notified)
+	}()
 	if c.Subreaper {
 		if err := reaper.BecomeSubreaper(); err != nil {
 			s.log.warn("cannot become a child subreaper: orphans go to PID 1", "error", err)
@@ -128,6 +133,7 @@ func Run(c *Config) (code int) {
 		s.oomScore = ownOOMScore()
 	}
 	s.tty = c.Command != nil && ownsTerminal()
+	<-notified
 	if err := s.setTypes(c.Types); err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
 		return 2

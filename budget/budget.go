@@ -1,0 +1,319 @@
+// Package budget tells how much memory and CPU this process may really use:
+// what the cgroups around it allow, what they have used, and what the host has.
+//
+//	b, err := budget.Open()
+//	m, err := b.Read()
+//
+// Open finds the cgroup v1 or v2 files through /proc/self/mountinfo and
+// /proc/self/cgroup and walks every level up to the mount's root. Read looks at
+// all of them again, so a limit that changes is seen by the next Read. It keeps
+// its files open and allocates nothing. All quantities are bytes unless their
+// comment says otherwise. The package needs Linux and no privileges.
+package budget
+
+import (
+	"errors"
+	"strings"
+	"sync"
+)
+
+// Memory is one reading of the memory of the cgroups and of the host, in bytes.
+type Memory struct {
+	// Limit is the lowest limit of all visible levels (memory.max on cgroup v2,
+	// memory.limit_in_bytes on v1), the limit given to SetLimit, and MemTotal.
+	// Limited is false where every limit is above MemTotal: only the host's memory
+	// limits, and Limit is HostTotal. (A limit equal to MemTotal counts: lxcfs shows a
+	// container its limit as MemTotal.)
+	Limit   int64
+	Limited bool
+
+	// High is the lowest memory.high of all visible levels, the softer ceiling
+	// above which cgroup v2 slows a cgroup down; HasHigh is false where none is set.
+	High    int64
+	HasHigh bool
+
+	// Used is the usage of the level that Limit belongs to (memory.current,
+	// memory.usage_in_bytes), page cache included. Where only the host limits it
+	// is MemTotal − MemAvailable. It is 0 where that level's file is missing.
+	Used int64
+
+	// Available is how many anonymous bytes can still be taken before something
+	// refuses or kills, swap not counted: the minimum over the levels of
+	// limit − usage + what reclaim can give there, and of HostAvailable. It is
+	// never below 0 and never above Limit.
+	//
+	// Reclaim can give the file pages of the inactive and active lists, dirty ones
+	// included (mlocked pages and shmem are on other lists), and on v2
+	// slab_reclaimable, which v1 does not tell.
+	Available int64
+
+	// Headroom is the cautious part of Available, what can be had without I/O or
+	// a stall: the minimum over the levels of limit − usage + inactive file pages
+	// that are neither dirty nor under writeback, and of HostAvailable.
+	Headroom int64
+
+	// SwapUsed is the swap that the process's own level uses, and SwapLimit the
+	// lowest swap limit of all visible levels and SwapTotal. SwapLimited is false
+	// where only the host's swap limits. On v1, whose limit is for memory and swap
+	// together, the limit is memory.memsw.limit_in_bytes − memory.limit_in_bytes.
+	SwapUsed    int64
+	SwapLimit   int64
+	SwapLimited bool
+
+	// OOMKills and MaxEvents are counts of the process's own level since it was
+	// made: processes that the OOM killer killed (oom_kill of memory.events, or of
+	// memory.oom_control on v1, where kills in child cgroups are not included), and
+	// charges that ran into the limit (max of memory.events; on v1 memory.failcnt
+	// and memory.memsw.failcnt together).
+	OOMKills  int64
+	MaxEvents int64
+
+	// OOMGroup tells that memory.oom.group is set at a visible level: one OOM kill
+	// there kills all of its processes.
+	OOMGroup bool
+
+	// HostTotal is MemTotal and HostAvailable MemAvailable of /proc/meminfo.
+	HostTotal     int64
+	HostAvailable int64
+
+	// LimitFrom and AvailableFrom name the file that decided Limit, and the file of
+	// the limit that decided Available. They differ where a wider level is fuller
+	// than a narrow one. They are empty where the limit of SetLimit decided.
+	LimitFrom     string
+	AvailableFrom string
+}
+
+// Budget holds the kernel's files open. Its methods may be called from several
+// goroutines.
+type Budget struct {
+	root string
+
+	mu      sync.Mutex
+	closed  bool
+	rung    rung
+	levels  []level // the process's own first, the mount's root last
+	host    file    // /proc/meminfo
+	ceiling int64   // SetLimit's; 0 is none
+	buf     []byte
+}
+
+// rung is the source that answered.
+type rung uint8
+
+const (
+	rungHost rung = iota
+	rungCgroup1
+	rungCgroup2
+)
+
+func (r rung) String() string {
+	switch r {
+	case rungCgroup1:
+		return "cgroup v1"
+	case rungCgroup2:
+		return "cgroup v2"
+	default:
+		return "host"
+	}
+}
+
+// ErrClosed is returned by the methods of a Budget after Close.
+var ErrClosed = errors.New("budget is closed")
+
+// Open finds the memory files of the cgroup that this process is in. Where there
+// are none the host's own numbers serve, so the only error is that not even
+// those can be read. The caller closes the Budget.
+func Open() (*Budget, error) { return OpenAt("") }
+
+// OpenAt is Open for files below root: root/proc/self/mountinfo,
+// root/proc/self/cgroup, root/proc/meminfo and the cgroup mounts that the first of
+// them names, each under root.
+func OpenAt(root string) (*Budget, error) {
+	b := &Budget{root: strings.TrimRight(root, "/"), buf: make([]byte, 8<<10)}
+	b.open()
+	if b.rung == rungHost {
+		if _, err := b.readHost(); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (b *Budget) open() {
+	b.host = file{path: b.root + "/proc/meminfo"}
+	b.rung, b.levels = b.memoryLevels()
+}
+
+// Read reads the numbers anew. It allocates nothing and costs one pread a file.
+// Files that have gone, as after a move to another cgroup that ended the old one,
+// are looked for again; where they stay missing, what remains is used. The
+// error is that neither a cgroup nor the host tells how much memory there is.
+func (b *Budget) Read() (Memory, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return Memory{}, ErrClosed
+	}
+	m, err := b.read()
+	if b.stale() {
+		b.release()
+		b.open()
+		m, err = b.read()
+	}
+	return m, err
+}
+
+func (b *Budget) read() (Memory, error) {
+	host, err := b.readHost()
+	m := Memory{
+		Limit:         host.total,
+		Used:          host.total - host.available,
+		Available:     host.available,
+		Headroom:      host.available,
+		SwapUsed:      host.swapTotal - host.swapFree,
+		SwapLimit:     host.swapTotal,
+		HostTotal:     host.total,
+		HostAvailable: host.available,
+		LimitFrom:     b.host.path,
+		AvailableFrom: b.host.path,
+	}
+	known := err == nil
+	for i := range b.levels {
+		l := &b.levels[i]
+		u := b.readLevel(i, host.swapTotal > 0)
+		if i == 0 {
+			m.OOMKills, m.MaxEvents = u.oomKills, u.maxEvents
+			if u.hasSwap {
+				m.SwapUsed = u.swapUsed
+			}
+			if b.ceiling > 0 {
+				own := u
+				own.limit, own.free = b.ceiling, b.ceiling-u.used
+				m.apply(own, "", known)
+				known = true
+			}
+		}
+		if u.hasHigh && (!m.HasHigh || u.high < m.High) {
+			m.High, m.HasHigh = u.high, true
+		}
+		if u.swapLimited && u.swapLimit < m.SwapLimit {
+			m.SwapLimit, m.SwapLimited = u.swapLimit, true
+		}
+		m.OOMGroup = m.OOMGroup || u.oomGroup
+		if u.limited {
+			from := l.limit.path
+			if u.hidden {
+				from = l.stat.path
+			}
+			m.apply(u, from, known)
+			known = true
+		}
+	}
+	if !known {
+		return Memory{}, err
+	}
+	if len(b.levels) == 0 && b.ceiling > 0 {
+		m.apply(usage{limit: b.ceiling, used: m.Used, free: b.ceiling - m.Used}, "", true)
+	}
+	m.Available = min(m.Available, m.Limit)
+	m.Headroom = min(m.Headroom, m.Available)
+	return m, nil
+}
+
+// usage is one reading of one level.
+type usage struct {
+	limit       int64
+	limited     bool
+	hidden      bool // limit is that of an ancestor above the mount's root
+	used        int64
+	free        int64 // limit − used; may be negative
+	reclaimable int64
+	clean       int64 // the inactive and clean part of reclaimable
+
+	high        int64
+	hasHigh     bool
+	swapUsed    int64
+	hasSwap     bool
+	swapLimit   int64
+	swapLimited bool
+	oomKills    int64
+	maxEvents   int64
+	oomGroup    bool
+}
+
+// apply narrows m to a level's limit. Without known there is nothing to narrow:
+// the level is the first that tells anything.
+func (m *Memory) apply(u usage, from string, known bool) {
+	if !known || u.limit < m.Limit || !m.Limited && u.limit == m.Limit {
+		m.Limit, m.Limited, m.Used, m.LimitFrom = u.limit, true, u.used, from
+	}
+	// memory.stat may lag the usage, so it may promise more than there is.
+	reclaimable := min(u.reclaimable, u.used)
+	available := max(0, u.free+reclaimable)
+	if !known || available < m.Available {
+		m.Available, m.AvailableFrom = available, from
+	}
+	headroom := max(0, u.free+min(u.clean, reclaimable))
+	if !known || headroom < m.Headroom {
+		m.Headroom = headroom
+	}
+}
+
+// SetLimit sets a softer limit of n bytes for the process's own level, to stay
+// below something that cannot be seen: a platform's quota, a hidden parent. It
+// holds from the next Read. An n of 0 or less removes it.
+func (b *Budget) SetLimit(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ceiling = max(0, n)
+}
+
+// Rung names the kind of source that answers: "cgroup v2", "cgroup v1" or "host".
+func (b *Budget) Rung() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rung.String()
+}
+
+// EventsPath is the memory.events file of the process's own level, which notifies
+// by inotify when a count in it changes. The result is false where there is none:
+// on anything but cgroup v2.
+func (b *Budget) EventsPath() (string, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rung != rungCgroup2 || len(b.levels) == 0 || !exists(b.levels[0].events.path) {
+		return "", false
+	}
+	return b.levels[0].events.path, true
+}
+
+// Close closes the files. A second Close does nothing.
+func (b *Budget) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.release()
+}
+
+func (b *Budget) release() error {
+	err := b.host.close()
+	for i := range b.levels {
+		for _, f := range b.levels[i].files() {
+			err = errors.Join(err, f.close())
+		}
+	}
+	b.levels = nil
+	return err
+}
+
+// stale tells whether a file that could be read before cannot be any more.
+func (b *Budget) stale() bool {
+	for i := range b.levels {
+		l := &b.levels[i]
+		if l.limit.lost || l.usage.lost || l.stat.lost {
+			return true
+		}
+	}
+	return b.host.lost
+}

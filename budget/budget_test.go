@@ -1,0 +1,366 @@
+package budget
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+func TestTrees(t *testing.T) {
+	for _, tt := range trees {
+		t.Run(tt.name, func(t *testing.T) {
+			b := openTree(t, tree(t, tt.name))
+			if got := read(t, b); got != tt.want {
+				t.Errorf("Read:\n got %+v\nwant %+v", got, tt.want)
+			}
+			cpu, err := b.CPU()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cpu.LimitFrom = strings.TrimPrefix(cpu.LimitFrom, b.root)
+			if cpu != tt.cpu {
+				t.Errorf("CPU:\n got %+v\nwant %+v", cpu, tt.cpu)
+			}
+			if got := b.Rung(); got != tt.rung {
+				t.Errorf("Rung: got %q, want %q", got, tt.rung)
+			}
+			var levels []string
+			for _, l := range b.levels {
+				levels = append(levels, strings.TrimPrefix(l.dir, b.root))
+			}
+			if got, want := strings.Join(levels, "\n"), strings.Join(tt.levels, "\n"); got != want {
+				t.Errorf("levels:\n%s\nwant\n%s", got, want)
+			}
+			events, ok := b.EventsPath()
+			if ok != tt.events || ok && events != b.root+tt.levels[0]+"/memory.events" {
+				t.Errorf("EventsPath: got %q, %v", events, ok)
+			}
+		})
+	}
+}
+
+// TestReference reads each tree in the slow and obvious way and compares.
+func TestReference(t *testing.T) {
+	for _, tt := range trees {
+		t.Run(tt.name, func(t *testing.T) {
+			root := tree(t, tt.name)
+			b := openTree(t, root)
+			for _, ceiling := range []int64{0, 1, 100 * mib, 1 << 50} {
+				b.SetLimit(ceiling)
+				got := read(t, b)
+				limit, available, headroom := reference(t, root, tt.levels, ceiling)
+				if got.Limit != limit || got.Available != available || got.Headroom != headroom {
+					t.Errorf("SetLimit(%d): Read gave limit %d, available %d, headroom %d; the reference %d, %d, %d",
+						ceiling, got.Limit, got.Available, got.Headroom, limit, available, headroom)
+				}
+			}
+		})
+	}
+}
+
+func reference(t *testing.T, root string, levels []string, ceiling int64) (limit, available, headroom int64) {
+	host := numbers(t, root+"/proc/meminfo")
+	limit, available = host["MemTotal:"]*kib, host["MemAvailable:"]*kib
+	headroom = available
+	narrow := func(l, used, more int64, stat map[string]int64) {
+		limit = min(limit, l)
+		file := stat["inactive_file"] + stat["active_file"] + stat["slab_reclaimable"]
+		clean := stat["inactive_file"] - stat["file_dirty"] - stat["file_writeback"]
+		if _, ok := stat["total_cache"]; ok {
+			file = stat["total_inactive_file"] + stat["total_active_file"]
+			clean = stat["total_inactive_file"] - stat["total_dirty"] - stat["total_writeback"]
+		}
+		free := min(l-used, more)
+		available = min(available, max(0, free+min(used, file)))
+		headroom = min(headroom, max(0, free+max(0, min(used, clean))))
+	}
+	const unlimited = 1 << 62
+	for i, level := range levels {
+		dir := root + level
+		stat := numbers(t, dir+"/memory.stat")
+		used := number(dir+"/memory.current", 0) + number(dir+"/memory.usage_in_bytes", 0)
+		l := min(number(dir+"/memory.max", unlimited), number(dir+"/memory.limit_in_bytes", unlimited))
+		if hidden, ok := stat["hierarchical_memory_limit"]; ok && i == len(levels)-1 {
+			l = min(l, hidden)
+		}
+		more := number(dir+"/memory.memsw.limit_in_bytes", unlimited) - number(dir+"/memory.memsw.usage_in_bytes", 0)
+		if host["SwapTotal:"] == 0 {
+			more = unlimited
+		}
+		narrow(l, used, more, stat)
+		if i == 0 && ceiling > 0 {
+			narrow(ceiling, used, unlimited, stat)
+		}
+	}
+	if len(levels) == 0 && ceiling > 0 {
+		narrow(ceiling, (host["MemTotal:"]-host["MemAvailable:"])*kib, unlimited, nil)
+	}
+	available = min(available, limit)
+	return limit, available, min(headroom, available)
+}
+
+// numbers reads the lines of a file whose second word is a number.
+func numbers(t *testing.T, path string) map[string]int64 {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := make(map[string]int64)
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 {
+			if n, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+				m[f[0]] = n
+			}
+		}
+	}
+	return m
+}
+
+func number(path string, otherwise int64) int64 {
+	text, _ := os.ReadFile(path)
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return otherwise
+	}
+	return n
+}
+
+func TestReadSeesChanges(t *testing.T) {
+	root := tree(t, "docker-v2")
+	b := openTree(t, root)
+	before := read(t, b)
+	for name, text := range map[string]string{
+		"memory.max":       "134217728\n",
+		"memory.high":      "104857600\n",
+		"memory.current":   "115343360\n",
+		"memory.events":    "low 0\nhigh 4\nmax 17\noom 2\noom_kill 3\noom_group_kill 0\n",
+		"memory.oom.group": "1\n",
+		"memory.swap.max":  "4096\n",
+	} {
+		write(t, filepath.Join(root, v2, name), text)
+	}
+	after := read(t, b)
+	want := before
+	want.Limit, want.Used = 128*mib, 110*mib
+	want.High, want.HasHigh = 100*mib, true
+	want.Available += (128-256)*mib + before.Used - 110*mib
+	want.Headroom += (128-256)*mib + before.Used - 110*mib
+	want.MaxEvents, want.OOMKills, want.OOMGroup = 17, 3, true
+	want.SwapLimit, want.SwapLimited = 4096, true
+	if want.Available = max(0, want.Available); after.Available != want.Available {
+		t.Errorf("Available: got %d, want %d", after.Available, want.Available)
+	}
+	want.Headroom = max(0, want.Headroom)
+	if after != want {
+		t.Errorf("Read after the change:\n got %+v\nwant %+v", after, want)
+	}
+}
+
+func TestReadStaysInRange(t *testing.T) {
+	for _, tt := range []struct {
+		name                     string
+		limit, usage, stat       string
+		wantAvailable, wantLimit int64
+	}{
+		{"usage above the limit", "1048576", "2097152", "inactive_file 0\n", 0, mib},
+		{"statistics lag the usage", "1048576", "4096", "inactive_file 8388608\nactive_file 9223372036854775807\n", mib, mib},
+		{"nothing but dirty pages", "1048576", "1048576", "inactive_file 524288\nfile_dirty 9223372036854775807\n", 512 * kib, mib},
+		{"statistics longer than the buffer", "1048576", "524288", strings.Repeat("filler 0\n", 2000) + "active_file 4096\n", 516 * kib, mib},
+		{"limit 0", "0", "4096", "inactive_file 4096\n", 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := tree(t, "docker-v2")
+			write(t, root+v2+"/memory.max", tt.limit+"\n")
+			write(t, root+v2+"/memory.current", tt.usage+"\n")
+			write(t, root+v2+"/memory.stat", tt.stat)
+			m := read(t, openTree(t, root))
+			if m.Limit != tt.wantLimit || m.Available != tt.wantAvailable {
+				t.Errorf("got limit %d, available %d; want %d, %d", m.Limit, m.Available, tt.wantLimit, tt.wantAvailable)
+			}
+			if m.Headroom < 0 || m.Headroom > m.Available {
+				t.Errorf("headroom %d is not within 0 and %d", m.Headroom, m.Available)
+			}
+		})
+	}
+}
+
+func TestSetLimit(t *testing.T) {
+	b := openTree(t, tree(t, "docker-v2"))
+	before := read(t, b)
+	b.SetLimit(128 * mib)
+	m := read(t, b)
+	if m.Limit != 128*mib || !m.Limited || m.LimitFrom != "" || m.AvailableFrom != "" {
+		t.Errorf("below the cgroup's: got limit %d from %q, available from %q", m.Limit, m.LimitFrom, m.AvailableFrom)
+	}
+	if m.Used != before.Used || m.Available != max(0, before.Available-128*mib) {
+		t.Errorf("below the cgroup's: got used %d, available %d", m.Used, m.Available)
+	}
+	b.SetLimit(1 << 40)
+	if m := read(t, b); m != before {
+		t.Errorf("above the cgroup's: got %+v, want %+v", m, before)
+	}
+	b.SetLimit(0)
+	if m := read(t, b); m != before {
+		t.Errorf("removed: got %+v, want %+v", m, before)
+	}
+}
+
+// TestReadFindsTheCgroupAgain takes the open files of a cgroup away, as its removal
+// does, after the process has moved.
+func TestReadFindsTheCgroupAgain(t *testing.T) {
+	root := tree(t, "docker-v2")
+	b := openTree(t, root)
+	read(t, b)
+	write(t, root+"/proc/self/cgroup", "0::/moved\n")
+	for _, name := range []string{"memory.current", "memory.stat"} {
+		text, err := os.ReadFile(root + v2 + "/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, root+v2+"/moved/"+name, string(text))
+	}
+	write(t, root+v2+"/moved/memory.max", "1048576\n")
+	breakFile(t, &b.levels[0].limit)
+	m := read(t, b)
+	if m.Limit != mib || m.LimitFrom != v2+"/moved/memory.max" {
+		t.Errorf("got limit %d from %s", m.Limit, m.LimitFrom)
+	}
+}
+
+// breakFile makes every read of an open file fail.
+func breakFile(t *testing.T, f *file) {
+	t.Helper()
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := syscall.Dup3(int(dir.Fd()), f.fd, syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReadDegrades(t *testing.T) {
+	t.Run("cgroup gone", func(t *testing.T) {
+		root := tree(t, "docker-v2")
+		b := openTree(t, root)
+		read(t, b)
+		breakFile(t, &b.levels[0].limit)
+		if err := os.RemoveAll(root + v2); err != nil {
+			t.Fatal(err)
+		}
+		if m := read(t, b); m.Limited || m.Limit != m.HostTotal {
+			t.Errorf("got %+v", m)
+		}
+		if _, ok := b.EventsPath(); ok {
+			t.Error("EventsPath without a cgroup")
+		}
+	})
+	t.Run("no usage", func(t *testing.T) {
+		root := tree(t, "docker-v2")
+		for _, name := range []string{"memory.current", "memory.stat", "memory.events", "memory.high"} {
+			if err := os.Remove(root + v2 + "/" + name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := openTree(t, root)
+		if m := read(t, b); m.Limit != 256*mib || m.Available != 256*mib || m.Used != 0 {
+			t.Errorf("got %+v", m)
+		}
+		missing := 0
+		for _, s := range b.Sources() {
+			if s.Missing != "" {
+				missing++
+			}
+		}
+		// The four files hold two single numbers, five lines and two.
+		if missing != 9 {
+			t.Errorf("Sources lists %d as missing, want 9", missing)
+		}
+	})
+	t.Run("no meminfo", func(t *testing.T) {
+		root := tree(t, "docker-v2")
+		if err := os.Remove(root + "/proc/meminfo"); err != nil {
+			t.Fatal(err)
+		}
+		if m := read(t, openTree(t, root)); m.Limit != 256*mib || !m.Limited || m.HostTotal != 0 || m.Available == 0 {
+			t.Errorf("got %+v", m)
+		}
+	})
+	t.Run("nothing", func(t *testing.T) {
+		_, err := OpenAt(t.TempDir())
+		if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "/proc/meminfo") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	b := openTree(t, tree(t, "docker-v2"))
+	read(t, b)
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Read(); !errors.Is(err, ErrClosed) {
+		t.Errorf("Read: got %v", err)
+	}
+	if s := b.Sources(); s != nil {
+		t.Errorf("Sources: got %v", s)
+	}
+	if path, ok := b.EventsPath(); ok {
+		t.Errorf("EventsPath: got %q", path)
+	}
+}
+
+func TestReadAllocatesNothing(t *testing.T) {
+	for _, tt := range trees {
+		t.Run(tt.name, func(t *testing.T) {
+			b := openTree(t, tree(t, tt.name))
+			b.SetLimit(100 * mib)
+			if n := testing.AllocsPerRun(100, func() { b.Read() }); n != 0 {
+				t.Errorf("got %v allocations a Read", n)
+			}
+		})
+	}
+}
+
+func TestReadConcurrently(t *testing.T) {
+	b := openTree(t, tree(t, "kubernetes-v2"))
+	want := read(t, b)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				if m, err := b.Read(); err != nil || m.Available != want.Available {
+					t.Errorf("got %+v, %v", m, err)
+				}
+				b.Sources()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOpenHere(t *testing.T) {
+	b, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	m := read(t, b)
+	if m.Limit <= 0 || m.Available < 0 || m.Available > m.Limit || m.Headroom > m.Available {
+		t.Errorf("Read: got %+v", m)
+	}
+	c, err := b.CPU()
+	if err != nil || c.Limit < 1 || c.Allowed < 1 {
+		t.Errorf("CPU: got %+v, %v", c, err)
+	}
+}

@@ -1,0 +1,134 @@
+package budget
+
+import (
+	"bytes"
+	"strings"
+	"syscall"
+)
+
+// membership is one line of /proc/self/cgroup: the cgroup that this process has in
+// one hierarchy.
+type membership struct {
+	controllers string // empty for v2
+	path        string
+}
+
+// parseCgroup parses /proc/self/cgroup (cgroups(7)), "4:memory:/path" a line. The
+// path may itself hold ":".
+func parseCgroup(text []byte) []membership {
+	var memberships []membership
+	for len(text) > 0 {
+		var line []byte
+		line, text = nextLine(text)
+		_, after, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			continue
+		}
+		controllers, path, ok := bytes.Cut(after, []byte(":"))
+		if !ok || len(path) == 0 || path[0] != '/' {
+			continue
+		}
+		memberships = append(memberships, membership{string(controllers), string(path)})
+	}
+	return memberships
+}
+
+// places is where the cgroups are mounted and which of them this process is in.
+type places struct {
+	fsroot      string
+	mounts      []mount
+	memberships []membership
+}
+
+func (b *Budget) places() places {
+	p := places{fsroot: b.root}
+	if text, err := readAll(b.root + "/proc/self/mountinfo"); err == nil {
+		p.mounts = parseMountinfo(text)
+	}
+	if text, err := readAll(b.root + "/proc/self/cgroup"); err == nil {
+		p.memberships = parseCgroup(text)
+	}
+	return p
+}
+
+// find returns the directories of a controller from the process's own up to the
+// mount's root, in the v1 hierarchy that has the controller or in v2. Of several
+// mounts the one wins that shows most of the way.
+func (p places) find(controller string, v2 bool) []string {
+	own := p.path(controller, v2)
+	best, bestRank := "", -1
+	var top string
+	for _, m := range p.mounts {
+		if m.v2 != v2 || !v2 && !hasWord(m.options, controller) {
+			continue
+		}
+		rank := 1
+		if file := base(m.root); strings.HasPrefix(file, controller+".") && !exists(p.fsroot+m.point+"/.") {
+			// A single file of the cgroup is mounted, perhaps beside others.
+			if base(m.point) != file {
+				continue
+			}
+			m.root = parent(m.root)
+			m.point = parent(m.point)
+			rank = 0
+		}
+		point := strings.TrimSuffix(p.fsroot+m.point, "/")
+		dir := point
+		if below, ok := beneath(own, m.root); ok && exists(point+below) {
+			dir = point + below
+			if rank == 1 {
+				rank = 2 + strings.Count(below, "/")
+			}
+		}
+		if rank > bestRank {
+			best, top, bestRank = dir, point, rank
+		}
+	}
+	if bestRank < 0 {
+		return nil
+	}
+	dirs := []string{best}
+	for len(best) > len(top) {
+		best = best[:strings.LastIndexByte(best, '/')]
+		dirs = append(dirs, best)
+	}
+	return dirs
+}
+
+// path is the process's cgroup in a hierarchy, "/" if it is not known.
+func (p places) path(controller string, v2 bool) string {
+	for _, m := range p.memberships {
+		if v2 && m.controllers == "" || !v2 && hasWord(m.controllers, controller) {
+			return m.path
+		}
+	}
+	return "/"
+}
+
+// beneath cuts root off path on a component boundary; the result is empty or
+// begins with "/". It is false where path is not under root, or outside of the
+// cgroup namespace.
+func beneath(path, root string) (string, bool) {
+	if strings.Contains(path+"/", "/../") {
+		return "", false
+	}
+	path, root = strings.TrimRight(path, "/"), strings.TrimRight(root, "/")
+	below, ok := strings.CutPrefix(path, root)
+	return below, ok && (below == "" || below[0] == '/')
+}
+
+func parent(path string) string { return path[:max(1, strings.LastIndexByte(path, '/'))] }
+
+// hasWord tells whether a list separated by commas holds word.
+func hasWord(list, word string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if item == word {
+			return true
+		}
+	}
+	return false
+}
+
+func exists(path string) bool { return syscall.Access(path, 0) == nil }
+
+func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

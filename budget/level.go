@@ -1,0 +1,104 @@
+package budget
+
+import "math"
+
+// level is one directory of the memory cgroup.
+type level struct {
+	dir       string
+	hasHidden bool // v1: the outermost visible level, with ancestors above it
+
+	limit, usage, stat   file
+	events               file
+	swapLimit, swapUsage file
+	high, oomGroup       file // v2
+	failcnt, swapFails   file // v1
+}
+
+// files are the files that l names, in the order in which Sources shows them.
+func (l *level) files() []*file {
+	return []*file{
+		&l.limit, &l.high, &l.usage, &l.stat, &l.swapLimit, &l.swapUsage, &l.events, &l.failcnt, &l.swapFails, &l.oomGroup,
+	}
+}
+
+// ownOnly tells whether Read looks at f in the process's own level alone.
+func (l *level) ownOnly(f *file) bool { return f == &l.events || f == &l.failcnt || f == &l.swapFails }
+
+// readLevel reads the level of index i.
+func (b *Budget) readLevel(i int, swap bool) usage {
+	own := i == 0
+	need := own && b.ceiling > 0
+	if b.rung == rungCgroup1 {
+		return b.levels[i].read1(&b.buf, own, need, swap)
+	}
+	return b.levels[i].read2(&b.buf, own, need, swap)
+}
+
+// memoryLevels finds the levels of the memory controller: v1 if it is there, else
+// v2. A level without a memory.max or memory.limit_in_bytes, as v2's real root
+// or a directory for which the controller is off, is left out.
+func (b *Budget) memoryLevels() (rung, []level) {
+	places := b.places()
+	if dirs := places.find("memory", false); len(dirs) > 0 {
+		if levels := b.levels1(dirs); len(levels) > 0 {
+			return rungCgroup1, levels
+		}
+	}
+	if dirs := places.find("memory", true); len(dirs) > 0 {
+		var levels []level
+		for _, dir := range dirs {
+			l := level2(dir)
+			if l.answers(&b.buf) {
+				levels = append(levels, l)
+			}
+		}
+		if len(levels) > 0 {
+			return rungCgroup2, levels
+		}
+	}
+	return rungHost, nil
+}
+
+// levels1 stops below a parent without memory.use_hierarchy: such a parent (before
+// Linux 5.11) does not count what its children use.
+func (b *Budget) levels1(dirs []string) []level {
+	var levels []level
+	for i, dir := range dirs {
+		l := level1(dir)
+		if !l.answers(&b.buf) {
+			continue
+		}
+		if i > 0 && len(levels) > 0 {
+			f := file{path: dir + "/memory.use_hierarchy"}
+			n, ok := f.value(&b.buf)
+			f.close()
+			if ok && n == 0 {
+				l.limit.close()
+				break
+			}
+		}
+		levels = append(levels, l)
+	}
+	if len(levels) > 0 {
+		last := &levels[len(levels)-1]
+		last.hasHidden = !exists(last.dir + "/release_agent")
+	}
+	return levels
+}
+
+// answers tells whether the level has a limit or a usage to read.
+func (l *level) answers(buf *[]byte) bool {
+	if _, err := l.limit.read(buf); err == nil {
+		return true
+	}
+	_, err := l.usage.read(buf)
+	return err == nil
+}
+
+// add adds two quantities that are not negative, up to the largest int64.
+func add(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}

@@ -1,0 +1,106 @@
+package budget
+
+import (
+	"bytes"
+	"os"
+	"syscall"
+)
+
+// host is what the host has, in bytes.
+type host struct {
+	total, available    int64
+	swapTotal, swapFree int64
+}
+
+// readHost reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves, which
+// does not tell MemAvailable: free memory and buffers stand in for it.
+func (b *Budget) readHost() (host, error) {
+	text, err := b.host.read(&b.buf)
+	if err == nil {
+		if h, ok := parseMeminfo(text); ok {
+			return h, nil
+		}
+		return host{}, &os.PathError{Op: "read", Path: b.host.path, Err: errNoMemTotal}
+	}
+	var info syscall.Sysinfo_t
+	if b.root != "" || syscall.Sysinfo(&info) != nil {
+		return host{}, &os.PathError{Op: "read", Path: b.host.path, Err: err}
+	}
+	unit := int64(info.Unit)
+	h := host{
+		total:     int64(info.Totalram) * unit,
+		available: int64(info.Freeram+info.Bufferram) * unit,
+		swapTotal: int64(info.Totalswap) * unit,
+		swapFree:  int64(info.Freeswap) * unit,
+	}
+	return h.clamped(), nil
+}
+
+var errNoMemTotal = syscall.EINVAL
+
+// parseMeminfo parses /proc/meminfo, whose "kB" are 1024 bytes. The result is
+// false without a MemTotal. Kernels before 3.14 print no MemAvailable; free memory
+// and the file pages stand in for it.
+func parseMeminfo(text []byte) (host, bool) {
+	var h host
+	var free, inactiveFile, activeFile int64
+	hasTotal, hasAvailable := false, false
+	for len(text) > 0 {
+		var line []byte
+		line, text = nextLine(text)
+		colon := bytes.IndexByte(line, ':')
+		if colon < 0 {
+			continue
+		}
+		var to *int64
+		switch string(line[:colon]) {
+		case "MemTotal":
+			to = &h.total
+		case "MemFree":
+			to = &free
+		case "MemAvailable":
+			to = &h.available
+		case "Active(file)":
+			to = &activeFile
+		case "Inactive(file)":
+			to = &inactiveFile
+		case "SwapTotal":
+			to = &h.swapTotal
+		case "SwapFree":
+			to = &h.swapFree
+		default:
+			continue
+		}
+		n, ok := parseKB(line[colon+1:])
+		if !ok {
+			continue
+		}
+		*to = n
+		hasTotal = hasTotal || to == &h.total
+		hasAvailable = hasAvailable || to == &h.available
+	}
+	if !hasAvailable {
+		h.available = add(free, add(activeFile, inactiveFile))
+	}
+	return h.clamped(), hasTotal
+}
+
+// parseKB parses "     24684092 kB" to bytes.
+func parseKB(text []byte) (int64, bool) {
+	text = bytes.TrimLeft(text, " ")
+	if i := bytes.IndexByte(text, ' '); i >= 0 {
+		text = text[:i]
+	}
+	n, ok := parseValue(text)
+	if n > 1<<53 {
+		return 0, false
+	}
+	return n << 10, ok
+}
+
+// clamped keeps what is free within what there is.
+func (h host) clamped() host {
+	h.available = min(h.available, h.total)
+	h.swapFree = min(h.swapFree, h.swapTotal)
+	return h
+}

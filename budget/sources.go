@@ -1,0 +1,131 @@
+package budget
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// Source is one number that a Budget uses and where it comes from.
+type Source struct {
+	Name    string // what it is, by the kernel's name: "memory.max", "MemTotal"
+	File    string // the file or system call that tells it
+	Value   string // what it says, without unit as the kernel prints it; bytes for MemTotal and the like
+	Missing string // why there is no value; empty where there is one
+}
+
+// Sources reads everything anew and lists each number with its file: the levels of
+// the memory cgroup from the process's own outwards, then the host, the
+// resource limits and the CPUs. A number that is missing is listed with the
+// reason.
+func (b *Budget) Sources() []Source {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	var s []Source
+	if b.rung == rungHost {
+		s = append(s, Source{Name: "memory cgroup", File: b.root + "/proc/self/mountinfo", Missing: "no level with a limit or usage to read"})
+	}
+	for i := range b.levels {
+		l := &b.levels[i]
+		for _, f := range l.files() {
+			switch {
+			case f.path == "" || i > 0 && l.ownOnly(f):
+			case f == &l.stat:
+				s = append(s, b.keys(f, b.statKeys())...)
+			case f == &l.events:
+				s = append(s, b.keys(f, b.eventKeys())...)
+			default:
+				s = append(s, b.single(f))
+			}
+		}
+	}
+	s = append(s, b.hostSources()...)
+	s = append(s, rlimitSources()...)
+	return append(s, b.cpuSources()...)
+}
+
+// single is the source of a file of one number.
+func (b *Budget) single(f *file) Source {
+	s := Source{Name: base(f.path), File: f.path}
+	text, err := f.read(&b.buf)
+	if err != nil {
+		s.Missing = err.Error()
+		return s
+	}
+	s.Value = string(bytes.TrimSpace(text))
+	return s
+}
+
+// keys are the sources of some lines of a flat keyed file.
+func (b *Budget) keys(f *file, names []string) []Source {
+	var list []Source
+	text, err := f.read(&b.buf)
+	for _, name := range names {
+		s := Source{Name: name, File: f.path, Missing: "not in the file"}
+		if err != nil {
+			s.Missing = err.Error()
+		}
+		for rest := text; len(rest) > 0; {
+			var line []byte
+			line, rest = nextLine(rest)
+			if key, value, ok := cutKey(line); ok && string(key) == name {
+				s.Value, s.Missing = strconv.FormatInt(value, 10), ""
+			}
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// statKeys and eventKeys are the lines that Read looks at.
+func (b *Budget) statKeys() []string {
+	if b.rung == rungCgroup1 {
+		return []string{"total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit"}
+	}
+	return []string{"inactive_file", "active_file", "file_dirty", "file_writeback", "slab_reclaimable"}
+}
+
+func (b *Budget) eventKeys() []string {
+	if b.rung == rungCgroup1 {
+		return []string{"oom_kill"}
+	}
+	return []string{"max", "oom_kill"}
+}
+
+func (b *Budget) hostSources() []Source {
+	path := b.host.path
+	h, err := b.readHost()
+	if err != nil {
+		return []Source{{Name: "MemTotal", File: path, Missing: err.Error()}}
+	}
+	if b.host.state == fileMissing {
+		path = "sysinfo(2)"
+	}
+	return []Source{
+		bytesSource("MemTotal", path, h.total),
+		bytesSource("MemAvailable", path, h.available),
+		bytesSource("SwapTotal", path, h.swapTotal),
+		bytesSource("SwapFree", path, h.swapFree),
+	}
+}
+
+func (b *Budget) cpuSources() []Source {
+	var s []Source
+	for _, q := range b.cpuQuotas() {
+		s = append(s, Source{Name: base(q.file), File: q.file, Value: q.text})
+	}
+	for _, l := range b.cpuSets() {
+		source := Source{Name: l.name, File: l.file, Value: l.text}
+		if l.err != nil {
+			source.Missing = l.err.Error()
+		}
+		s = append(s, source)
+	}
+	return s
+}
+
+func bytesSource(name, file string, n int64) Source {
+	return Source{Name: name, File: file, Value: strconv.FormatInt(n, 10)}
+}

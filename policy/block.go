@@ -1,0 +1,68 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+)
+
+// Block is why a type does not grow. The zero value is that nothing hinders it.
+type Block struct {
+	why            why
+	name           string
+	index          int
+	room, cost     int64
+	reserve, rate  int64
+	wait           time.Duration
+	some, full     int64
+	maximum, fewer int
+}
+
+type why uint8
+
+const (
+	nothing why = iota
+	atMaximum
+	memoryShort
+	costUnknown
+	someStarting
+	notRunning
+	takenBack
+	growthPaused
+	underPressure
+	memoryGoes
+	noRoom
+	otherTurn
+	noLimit
+)
+
+// String says it in words and numbers; it is empty where nothing hinders.
+func (b Block) String() string {
+	switch b.why {
+	case atMaximum:
+		return fmt.Sprintf("at its maximum of %d", b.maximum)
+	case memoryShort:
+		return "memory is short"
+	case costUnknown:
+		return fmt.Sprintf("cost unknown until %s.%d is ready", b.name, b.index)
+	case someStarting:
+		return fmt.Sprintf("%s.%d is starting", b.name, b.index)
+	case notRunning:
+		return fmt.Sprintf("waiting for %d of its workers to run", b.fewer)
+	case takenBack:
+		return fmt.Sprintf("waiting %s after an up had to be taken back", period(b.wait))
+	case growthPaused:
+		return fmt.Sprintf("growth paused %s, %s.%d ended before it was ready", period(b.wait), b.name, b.index)
+	case underPressure:
+		return fmt.Sprintf("pressure: some %.1f%%, full %.1f%% of the time", float64(b.some)/10, float64(b.full)/10)
+	case memoryGoes:
+		return fmt.Sprintf("memory is going at %s/s", size(b.rate))
+	case noRoom:
+		return fmt.Sprintf("headroom %s under cost %s + reserve %s", size(b.room), size(b.cost), size(b.reserve))
+	case otherTurn:
+		return fmt.Sprintf("%s goes first", b.name)
+	case noLimit:
+		return "no limit known"
+	default:
+		return ""
+	}
+}

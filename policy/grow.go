@@ -1,0 +1,92 @@
+package policy
+
+import "fmt"
+
+// grow finds for each type why it does not grow, and lets one type grow by one
+// worker where nothing else was decided.
+func (s *State) grow(l *look) {
+	best := -1
+	for i := range s.types {
+		t := &s.types[i]
+		t.block = s.blocked(l, i)
+		if t.block.why == nothing && (best < 0 || s.growsBefore(l, i, best)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return
+	}
+	for i := range s.types {
+		if t := &s.types[i]; i != best && t.block.why == nothing {
+			t.block = Block{why: otherTurn, name: l.c.Types[best].Name}
+		}
+	}
+	if len(s.actions) > 0 {
+		return
+	}
+	t := &s.types[best]
+	cost, _ := s.Cost(best)
+	s.actions = append(s.actions, Action{Kind: Up, Type: best, Reason: fmt.Sprintf(
+		"headroom %s holds cost %s + reserve %s", size(s.spare(l)), size(cost), size(l.reserve))})
+	t.wanted++
+	t.below = max(0, t.low-t.wanted)
+}
+
+// growsBefore says whether type a has the next turn before type b: one below
+// its minimum, then the higher priority, then the smaller part of its maximum.
+func (s *State) growsBefore(l *look, a, b int) bool {
+	x, y := &s.types[a], &s.types[b]
+	if (x.below > 0) != (y.below > 0) {
+		return x.below > 0
+	}
+	if p, q := l.c.Types[a].Priority, l.c.Types[b].Priority; p != q {
+		return p > q
+	}
+	return float64(x.wanted)/float64(x.high) < float64(y.wanted)/float64(y.high)
+}
+
+// spare is the headroom less what workers will take that are wanted and not
+// there. Starting ones are no part of it: nothing grows while there is one.
+func (s *State) spare(l *look) int64 {
+	spare := l.headroom
+	for i := range s.types {
+		t := &s.types[i]
+		if missing := int64(t.wanted - t.live); missing > 0 {
+			cost, _ := s.Cost(i)
+			spare = plus(spare, -min(missing, 1<<12)*cost)
+		}
+	}
+	return spare
+}
+
+func (s *State) blocked(l *look, i int) Block {
+	t := &s.types[i]
+	cost, known := s.Cost(i)
+	hold, pause := t.hold.left(l.now), t.pause.left(l.now)
+	switch {
+	case t.wanted >= t.high:
+		return Block{why: atMaximum, maximum: t.high}
+	case l.limit <= 0:
+		return Block{why: noLimit}
+	case s.short:
+		return Block{why: memoryShort}
+	case !known:
+		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
+	case pause > 0:
+		return Block{why: growthPaused, name: l.c.Types[i].Name, index: t.failed, wait: pause}
+	case hold > 0:
+		return Block{why: takenBack, wait: hold}
+	case l.starting > 0:
+		return Block{why: someStarting, name: l.c.Types[l.first.Type].Name, index: l.first.Index}
+	case t.live < t.wanted:
+		return Block{why: notRunning, fewer: t.wanted - t.live}
+	case l.o.PressureSome >= hardSome/2 || l.o.PressureFull >= hardFull/2:
+		return Block{why: underPressure, some: l.o.PressureSome, full: l.o.PressureFull}
+	case l.net > 0:
+		return Block{why: memoryGoes, rate: int64(l.net)}
+	}
+	if spare := s.spare(l); spare < plus(cost, l.reserve) {
+		return Block{why: noRoom, room: spare, cost: cost, reserve: l.reserve}
+	}
+	return Block{}
+}

@@ -1,0 +1,205 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// look is one observation, summed up and with the learned ceiling applied.
+type look struct {
+	c   *Config
+	o   *Observation
+	now time.Duration
+
+	limit, available, headroom, reserve int64
+
+	starting, stopping int
+	first              *Worker // a starting one
+	unknown            bool    // a starting worker's cost is not known
+	promised           int64   // to starting workers
+	fresh              int64   // of it, to those started since the look before
+	owed               int64   // promised and not yet taken
+	returning          int64   // what stopping workers give back
+	costs              int64   // of all workers
+	growth             float64 // of leaking workers, bytes a second
+	leaving            float64 // growth of stopping workers, bytes a second
+
+	net, total float64 // how fast memory goes, see history.fall
+}
+
+// observe sums the observation up and learns from it: costs, the ceiling, the
+// trend.
+func (s *State) observe(c *Config, o *Observation) look {
+	l := look{c: c, o: o, now: o.Now}
+	s.learnCeiling(o)
+	l.limit, l.available, l.headroom = s.room(o)
+	l.reserve = c.ReserveFor(l.limit)
+
+	s.count(o)
+	s.learnCosts(o)
+	s.recycled.observed, s.finished.observed = false, false
+	for i := range o.Workers {
+		w := &o.Workers[i]
+		if !s.has(w.Type) {
+			continue
+		}
+		l.costs = plus(l.costs, bytes(w.Cost))
+		s.recycled.observed = s.recycled.observed || s.recycled.is(w)
+		s.finished.observed = s.finished.observed || s.finished.is(w)
+		switch w.Phase {
+		case Starting:
+			l.starting++
+			if l.first == nil {
+				l.first = w
+			}
+			cost, known := s.Cost(w.Type)
+			if !known {
+				l.unknown = true
+				continue
+			}
+			l.promised = plus(l.promised, cost)
+			l.owed = plus(l.owed, max(0, cost-bytes(w.Cost)))
+			if s.looks == 0 || w.Since >= s.now {
+				l.fresh = plus(l.fresh, cost)
+			}
+		case Ready:
+			if leaks(w, l.now) {
+				l.growth += float64(bytes(w.Growth))
+			}
+		case Stopping:
+			l.stopping++
+			l.returning = plus(l.returning, bytes(w.Cost))
+			l.leaving += float64(bytes(w.Growth))
+		}
+	}
+	s.remember(&l)
+	return l
+}
+
+// room returns limit, available memory and headroom under the learned ceiling.
+func (s *State) room(o *Observation) (limit, available, headroom int64) {
+	limit = bytes(o.Limit)
+	available, headroom = signed(o.Available), signed(o.Headroom)
+	if s.capped && s.ceiling < limit {
+		available = plus(available, s.ceiling-limit)
+		headroom = plus(headroom, s.ceiling-limit)
+		limit = s.ceiling
+	}
+	return limit, available, headroom
+}
+
+// remember adds a sample, and sets apart in it what starting workers took of
+// what they had been promised. Their own measure may lag behind, so what goes is
+// theirs until the promise is used up.
+func (s *State) remember(l *look) {
+	s.promise = min(plus(s.promise, l.fresh), l.promised)
+	var taken int64
+	if h := &s.history; h.n > 0 {
+		gone := max(0, h.samples[h.n-1].available-l.available)
+		taken = min(gone, s.promise)
+		s.promise -= taken
+		if l.unknown {
+			taken = gone
+		}
+	}
+	s.history.add(sample{at: l.now, used: bytes(l.o.Used), available: l.available, taken: taken})
+	l.total = s.history.fall(false)
+	// Promises hide no leak of a worker that is ready and seen growing.
+	l.net = max(s.history.fall(true), min(l.total, l.growth))
+}
+
+// learnCeiling keeps the use at which something unseen killed: the kernel
+// counted a kill and the limit that is seen was not reached (memory.events'
+// oom_kill and max, on v1 oom_kill and failcnt).
+func (s *State) learnCeiling(o *Observation) {
+	s.killed = s.looks > 0 && o.OOMKills > s.oomKills
+	if s.killed && o.MaxEvents == s.maxEvents {
+		used := s.history.highest()
+		ceiling := used - max(used/32, 4*mib)
+		if ceiling > 0 && (!s.capped || ceiling < s.ceiling) {
+			s.ceiling, s.capped = ceiling, true
+		}
+	}
+	s.oomKills, s.maxEvents = o.OOMKills, o.MaxEvents
+	if s.capped && bytes(o.Limit) <= s.ceiling {
+		s.capped = false
+	}
+}
+
+// count counts the workers of each type.
+func (s *State) count(o *Observation) {
+	for i := range s.types {
+		t := &s.types[i]
+		t.live, t.ready, t.starting, t.lowest = 0, 0, 0, 0
+	}
+	for i := range o.Workers {
+		w := &o.Workers[i]
+		if !s.has(w.Type) || w.Phase >= Stopping {
+			continue
+		}
+		t := &s.types[w.Type]
+		t.live++
+		if w.Phase == Ready {
+			t.ready++
+		} else {
+			t.starting++
+			if t.lowest == 0 || w.Index < t.lowest {
+				t.lowest = w.Index
+			}
+		}
+	}
+}
+
+// learnCosts takes the upper median of the ready workers' costs of each type.
+func (s *State) learnCosts(o *Observation) {
+	s.costs = slices.Grow(s.costs[:0], len(o.Workers))[:len(o.Workers)]
+	end := 0
+	for i := range s.types {
+		s.types[i].costs = s.costs[end : end : end+s.types[i].ready]
+		end += s.types[i].ready
+	}
+	for i := range o.Workers {
+		w := &o.Workers[i]
+		if !s.has(w.Type) || w.Phase != Ready || w.Cost <= 0 {
+			continue
+		}
+		t := &s.types[w.Type]
+		cost := bytes(w.Cost)
+		t.costs = append(t.costs, cost)
+		if t.least == 0 || cost < t.least {
+			t.least = cost
+		}
+	}
+	for i := range s.types {
+		if t := &s.types[i]; len(t.costs) > 0 {
+			t.cost = middle(t.costs)
+		}
+	}
+}
+
+// middle returns the upper median, and reorders what it is given.
+func middle(v []int64) int64 {
+	k, low, high := len(v)/2, 0, len(v)-1
+	for low < high {
+		pivot, i, j := v[(low+high)/2], low, high
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i, j = i+1, j-1
+			}
+		}
+		if j < k {
+			low = i
+		}
+		if i > k {
+			high = j
+		}
+	}
+	return v[k]
+}

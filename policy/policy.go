@@ -1,0 +1,145 @@
+// Package policy decides how many workers of each process type run. It reads
+// no clock, no file and no random number: Decide sees a configuration, the
+// state that it left behind the last time, and one observation, and answers
+// with actions, each with its reason in words and numbers. The same inputs
+// always give the same answer.
+//
+// All sizes are bytes, all instants are durations since an origin that the
+// caller keeps (memsup's start).
+package policy
+
+import "time"
+
+// Config is what the user asked for.
+type Config struct {
+	// Reserve is the memory to keep free of workers, in bytes. Where
+	// ReservePercent is above zero it decides instead: that percentage of the
+	// limit, at least 16 MiB and at most 1 GiB.
+	Reserve        int64
+	ReservePercent float64
+	Types          []Type
+}
+
+// Type is one process type, in the Procfile's order.
+type Type struct {
+	Name     string
+	Min, Max int
+	// MaxFixed says that Max is a number the user gave, where `auto` is what
+	// memory holds.
+	MaxFixed bool
+	// Priority says who keeps workers when memory is short: higher keeps.
+	Priority int
+	// Memory is the user's first estimate of one worker's cost, used until a
+	// worker was measured; zero is unknown.
+	Memory int64
+	// Recycle is the size above which a worker is replaced; zero is never.
+	Recycle int64
+}
+
+// Phase is where a worker is in its life, as far as memory is concerned.
+type Phase uint8
+
+const (
+	Starting Phase = iota // alive, not yet ready
+	Ready
+	Stopping // was sent its stop signal
+)
+
+// String is the word of the log and the status: starting, ready or stopping.
+func (p Phase) String() string {
+	switch p {
+	case Starting:
+		return "starting"
+	case Ready:
+		return "ready"
+	default:
+		return "stopping"
+	}
+}
+
+// Worker is one running worker as it was last measured.
+type Worker struct {
+	Type  int // index in Config.Types
+	Index int // the N of name.N, from 1
+	Phase Phase
+	// Since is when it started.
+	Since time.Duration
+	// Cost is what the container would get back if it ended, in bytes; zero is
+	// not yet measured.
+	Cost int64
+	// Growth is how fast Cost has been growing, in bytes a second.
+	Growth int64
+	// CPU is the share of one processor that it used since the observation
+	// before, in thousandths.
+	CPU int64
+	// StopTime is how long its type's workers were measured to take to stop;
+	// zero is unknown.
+	StopTime time.Duration
+}
+
+// Exit is a worker's end since the observation before.
+type Exit struct {
+	Type, Index int
+	Ready       bool // it had become ready
+	OOM         bool // the kernel killed it for memory
+	Asked       bool // memsup stopped it
+	Grown       bool // it was added by an Up
+}
+
+// Observation is one look at the container and its workers.
+type Observation struct {
+	Now time.Duration
+	// Limit is the most that the container may use. Limited is false where it
+	// is only the host's memory.
+	Limit   int64
+	Limited bool
+	// Used is memory.current of the level that decides, cache included.
+	Used int64
+	// Available is what can be taken before something refuses or kills.
+	Available int64
+	// Headroom is its cautious part, before the debits of starting workers.
+	Headroom int64
+	// OOMKills and MaxEvents are the kernel's running counts: memory.events'
+	// oom_kill and max, or memory.oom_control's oom_kill and memory.failcnt.
+	OOMKills, MaxEvents int64
+	// OOMGroup is memory.oom.group: one kill ends the whole container.
+	OOMGroup bool
+	// PressureSome and PressureFull are the share of time lost to memory over
+	// the last ten seconds in thousandths; zero where PSI is missing.
+	PressureSome, PressureFull int64
+	Workers                    []Worker
+	Exits                      []Exit
+}
+
+// Kind is what to do.
+type Kind uint8
+
+const (
+	Up      Kind = iota // run one more of a type
+	Down                // stop a worker and run one fewer of its type
+	Recycle             // stop a worker, then start it anew
+	Kill                // SIGKILL a worker that is stopping too slowly
+)
+
+// String is the word of the log and the status: up, down, recycle or kill.
+func (k Kind) String() string {
+	switch k {
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	case Recycle:
+		return "recycle"
+	default:
+		return "kill"
+	}
+}
+
+// Action is one decision.
+type Action struct {
+	Kind Kind
+	Type int // index in Config.Types
+	// Index is the worker's; zero for Up, where the lowest free one is taken.
+	Index  int
+	Reason string
+}

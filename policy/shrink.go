@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Lasting pressure is this share of time lost, in thousandths, over ten
+// seconds; half of it already keeps types from growing.
+const hardSome, hardFull, lasting = 100, 50, 10 * time.Second
+
+// shrink stops workers before the kernel kills them.
+func (s *State) shrink(l *look, unexplained bool) {
+	low := s.isLow(l)
+	hard := s.isHard(l)
+	s.chosen = s.chosen[:0]
+	free := l.free()
+	for many := free < 0; ; {
+		low = low && free+l.returning < l.reserve/2
+		t := s.yields(l.c, aboveMinimum)
+		if t < 0 {
+			if low || len(s.actions) == 0 {
+				s.atMinimum(l, low)
+			}
+			return
+		}
+		i, because := pick(l.o, t, s.chosen)
+		w := &l.o.Workers[i]
+		var reason string
+		switch {
+		case low:
+			reason = l.lowReason(free)
+		case len(s.actions) > 0:
+			return
+		case l.ends(l.rest(l.net), warning(w)):
+			reason = l.endReason(l.rest(l.net), warning(w))
+		case unexplained:
+			reason = "the kernel killed for memory, and no worker's end explains it"
+		case hard:
+			reason = fmt.Sprintf("pressure some %.1f%%, full %.1f%% for %s, headroom %s under the reserve of %s",
+				float64(l.o.PressureSome)/10, float64(l.o.PressureFull)/10, period(l.now-s.hardSince), size(l.headroom), size(l.reserve))
+			s.hard, s.relief = 0, min(2*s.relief, time.Hour)
+		default:
+			return
+		}
+		s.down(l, i, reason+"; "+s.name(l, w)+" "+because)
+		if !many {
+			return
+		}
+	}
+}
+
+// down has worker i stopped and one fewer of its type run.
+func (s *State) down(l *look, i int, reason string) {
+	w := &l.o.Workers[i]
+	if len(s.chosen) == 0 {
+		s.chosen = slices.Grow(s.chosen, len(l.o.Workers))[:len(l.o.Workers)]
+		clear(s.chosen)
+	}
+	s.chosen[i] = true
+	t := &s.types[w.Type]
+	t.wanted--
+	t.live--
+	t.below = max(0, t.low-t.wanted)
+	s.takeBack(t, l.now)
+	back := bytes(w.Cost)
+	if w.Phase == Ready && back == 0 {
+		back, _ = s.Cost(w.Type)
+	}
+	l.returning = plus(l.returning, back)
+	s.actions = append(s.actions, Action{Kind: Down, Type: w.Type, Index: w.Index, Reason: reason})
+}
+
+// isLow says whether what is available, with what stopping workers give back,
+// stays under half the reserve. A single look does not decide it, unless memory
+// is seen going or the limit was just lowered.
+func (s *State) isLow(l *look) bool {
+	if l.available >= l.reserve/4*3 {
+		s.short = false
+	}
+	if plus(l.free(), l.returning) >= l.reserve/2 {
+		s.low = 0
+		return false
+	}
+	if s.low == 0 {
+		s.lowSince = l.now
+	}
+	s.low = min(s.low+1, 1<<20)
+	return l.now > s.lowSince || l.total > 0 || s.lowered > 0 && s.lowered == l.now
+}
+
+// isHard says whether pressure lasts while headroom is under the reserve. A
+// worker that went without relief doubles the time to the next.
+func (s *State) isHard(l *look) bool {
+	some, full := l.o.PressureSome, l.o.PressureFull
+	if some < hardSome/2 && full < hardFull/2 {
+		s.relief = 0
+	}
+	if some < hardSome && full < hardFull || l.headroom >= l.reserve {
+		s.hard = 0
+		return false
+	}
+	if s.hard == 0 {
+		s.hardSince = l.now
+	}
+	s.hard = min(s.hard+1, 1<<20)
+	s.relief = max(s.relief, lasting)
+	return s.hard >= 3 && l.now-s.hardSince >= s.relief
+}
+
+// free is what is available, and below zero what is missing to the limit. What
+// is available does not tell how much is missing: headroom does, except that it
+// calls active cache used, and the workers' own sizes bound that.
+func (l *look) free() int64 {
+	if l.available > 0 {
+		return l.available
+	}
+	return min(l.available, -max(0, min(-l.headroom, plus(l.costs, -l.limit))))
+}
+
+// rest is the part of a rate that does not end with the stopping workers.
+func (l *look) rest(rate float64) float64 {
+	if rest := rate - l.leaving; rest >= rate/4 {
+		return rest
+	}
+	return 0
+}
+
+// left is the time until nothing is available at a rate, counting what stopping
+// workers give back, and what starting ones are owed, to half of what is
+// available, as gone.
+func (l *look) left(rate float64) time.Duration {
+	room := l.available - min(l.owed, max(0, l.available/2)) + l.returning
+	return time.Duration(min(float64(max(0, room))/rate, 1e6) * float64(time.Second))
+}
+
+func (l *look) ends(rate float64, within time.Duration) bool {
+	return rate > 0 && l.left(rate) < within
+}
+
+func (l *look) lowReason(free int64) string {
+	free = plus(free, l.returning)
+	if free < 0 {
+		return fmt.Sprintf("%s over the limit of %s", size(-free), size(l.limit))
+	}
+	return fmt.Sprintf("%s available, under half the reserve of %s", size(free), size(l.reserve))
+}
+
+func (l *look) endReason(rate float64, within time.Duration) string {
+	return fmt.Sprintf("%s available and going at %s/s: %s left, and stopping is given %s",
+		size(l.available), size(int64(rate)), period(l.left(rate)), period(within))
+}
+
+func (s *State) name(l *look, w *Worker) string {
+	return fmt.Sprintf("%s.%d", l.c.Types[w.Type].Name, w.Index)
+}
+
+// finish kills the largest stopping worker when memory ends before it would
+// have stopped by itself.
+func (s *State) finish(l *look) {
+	if l.stopping == 0 || l.total <= 0 || s.finished.observed {
+		return
+	}
+	left := time.Duration(float64(max(0, l.available)) / l.total * float64(time.Second))
+	if left >= 300*time.Millisecond {
+		return
+	}
+	best := -1
+	for i := range l.o.Workers {
+		w := &l.o.Workers[i]
+		if w.Phase == Stopping && s.has(w.Type) && (best < 0 || w.Cost > l.o.Workers[best].Cost) {
+			best = i
+		}
+	}
+	w := &l.o.Workers[best]
+	s.finished = lifeOf(w)
+	s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
+		"%s available and going at %s/s: %s left, and it is still stopping", size(l.available), size(int64(l.total)), period(left))})
+}

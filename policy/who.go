@@ -1,0 +1,98 @@
+package policy
+
+import "time"
+
+// Victim is the index of the worker of type t to stop when fewer are wanted:
+// the one that leaks fastest, else one that is clearly idle, else the youngest.
+// It is zero where none is left to stop.
+func (s *State) Victim(_ *Config, o *Observation, t int) (index int) {
+	i, _ := pick(o, t, nil)
+	if i < 0 {
+		return 0
+	}
+	return o.Workers[i].Index
+}
+
+// pick finds the worker of a type that goes first, and in words why it does.
+func pick(o *Observation, t int, chosen []bool) (worker int, because string) {
+	leaking, idle, youngest := -1, -1, -1
+	var second int64
+	for i := range o.Workers {
+		w := &o.Workers[i]
+		if w.Type != t || w.Phase >= Stopping || i < len(chosen) && chosen[i] {
+			continue
+		}
+		if youngest < 0 || younger(w, &o.Workers[youngest]) {
+			youngest = i
+		}
+		if w.Phase != Ready {
+			continue
+		}
+		if leaks(w, o.Now) && (leaking < 0 || w.Growth > o.Workers[leaking].Growth) {
+			leaking = i
+		}
+		switch {
+		case idle < 0:
+			idle, second = i, -1
+		case w.CPU < o.Workers[idle].CPU:
+			idle, second = i, o.Workers[idle].CPU
+		case second < 0 || w.CPU < second:
+			second = w.CPU
+		}
+	}
+	switch {
+	case leaking >= 0:
+		return leaking, "leaks"
+	case idle >= 0 && o.Workers[idle].CPU <= (second-50)/2:
+		return idle, "is idle"
+	default:
+		return youngest, "is the youngest"
+	}
+}
+
+// younger prefers, of workers of the same age, the one that gives more back.
+func younger(a, b *Worker) bool {
+	if a.Since != b.Since {
+		return a.Since > b.Since
+	}
+	if a.Cost != b.Cost {
+		return a.Cost > b.Cost
+	}
+	return a.Index > b.Index
+}
+
+// leaks says whether a worker's growth is clear over its life: what it would
+// add in a minute, or in its age, is an eighth of it and at least 1 MiB.
+func leaks(w *Worker, now time.Duration) bool {
+	age := min(max(now-w.Since, 0), time.Minute)
+	grown := float64(w.Growth) * age.Seconds()
+	return w.Phase == Ready && grown >= float64(max(mib, bytes(w.Cost)/8))
+}
+
+// yields is the type that gives up a worker: of those above their bound the one
+// of the lowest priority, of equals the later one; -1 where there is none.
+func (s *State) yields(c *Config, bound func(*typeState) int) int {
+	best := -1
+	for i := range s.types {
+		t := &s.types[i]
+		if low := bound(t); t.wanted <= low || t.live <= low {
+			continue
+		}
+		if best < 0 || c.Types[i].Priority <= c.Types[best].Priority {
+			best = i
+		}
+	}
+	return best
+}
+
+func aboveMinimum(t *typeState) int { return t.low }
+func aboveNothing(*typeState) int   { return 0 }
+
+// warning is how long before the end of memory a worker must be told to stop.
+func warning(w *Worker) time.Duration {
+	stop := min(w.StopTime, 10*time.Minute)
+	if stop <= 0 {
+		stop = 2 * time.Second
+	}
+	return stop*3/2 + 500*time.Millisecond
+}
