@@ -29,6 +29,7 @@ const (
 	takenBack
 	growthPaused
 	underPressure
+	justKilled
 	memoryGoes
 	noRoom
 	otherTurn
@@ -54,6 +55,8 @@ func (b Block) String() string {
 		return fmt.Sprintf("growth paused %s, %s.%d ended before it was ready", period(b.wait), b.name, b.index)
 	case underPressure:
 		return fmt.Sprintf("pressure: some %.1f%%, full %.1f%% of the time", float64(b.some)/10, float64(b.full)/10)
+	case justKilled:
+		return "the kernel just killed for memory"
 	case memoryGoes:
 		return fmt.Sprintf("memory is going at %s/s", size(b.rate))
 	case noRoom:

@@ -82,6 +82,8 @@ func (s *State) blocked(l *look, i int) Block {
 		return Block{why: notRunning, fewer: t.wanted - t.live}
 	case l.o.PressureSome >= hardSome/2 || l.o.PressureFull >= hardFull/2:
 		return Block{why: underPressure, some: l.o.PressureSome, full: l.o.PressureFull}
+	case s.waitKill || s.suspect > 0:
+		return Block{why: justKilled}
 	case l.net > 0:
 		return Block{why: memoryGoes, rate: int64(l.net)}
 	}

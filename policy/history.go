@@ -101,10 +101,11 @@ func (h *history) fall(net bool) float64 {
 	return best
 }
 
-// highest is the largest use among the last samples, in bytes.
-func (h *history) highest() int64 {
+// highest is the largest use in bytes among the last eight samples and those of
+// the last two seconds.
+func (h *history) highest(now time.Duration) int64 {
 	var used int64
-	for i := max(0, h.n-8); i < h.n; i++ {
+	for i := h.n - 1; i >= 0 && (i >= h.n-8 || now-h.samples[i].at <= 2*time.Second); i-- {
 		used = max(used, h.samples[i].used)
 	}
 	return used

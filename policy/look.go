@@ -76,10 +76,12 @@ func (s *State) observe(c *Config, o *Observation) look {
 	return l
 }
 
-// room returns limit, available memory and headroom under the learned ceiling.
+// room returns limit, available memory and headroom, which is a part of it, under
+// the learned ceiling.
 func (s *State) room(o *Observation) (limit, available, headroom int64) {
 	limit = bytes(o.Limit)
-	available, headroom = signed(o.Available), signed(o.Headroom)
+	available = signed(o.Available)
+	headroom = min(signed(o.Headroom), available)
 	if s.capped && s.ceiling < limit {
 		available = plus(available, s.ceiling-limit)
 		headroom = plus(headroom, s.ceiling-limit)
@@ -110,17 +112,26 @@ func (s *State) remember(l *look) {
 
 // learnCeiling keeps the use at which something unseen killed: the kernel
 // counted a kill and the limit that is seen was not reached (memory.events'
-// oom_kill and max, on v1 oom_kill and failcnt).
+// oom_kill and max, on v1 oom_kill and failcnt). The two counts may be told one
+// after the other, so that max must stand still from ten seconds before the kill
+// to a moment after it.
 func (s *State) learnCeiling(o *Observation) {
 	s.killed = s.looks > 0 && o.OOMKills > s.oomKills
-	if s.killed && o.MaxEvents == s.maxEvents {
-		used := s.history.highest()
-		ceiling := used - max(used/32, 4*mib)
-		if ceiling > 0 && (!s.capped || ceiling < s.ceiling) {
-			s.ceiling, s.capped = ceiling, true
-		}
+	if s.looks > 0 && o.MaxEvents != s.maxEvents {
+		s.reached, s.reachedAt = true, o.Now
 	}
 	s.oomKills, s.maxEvents = o.OOMKills, o.MaxEvents
+	if s.killed {
+		used := s.history.highest(o.Now)
+		s.suspect, s.suspectAt = used-max(used/32, 4*mib), o.Now
+	}
+	if s.suspect > 0 && o.Now-s.suspectAt >= 100*time.Millisecond {
+		unseen := !s.reached || s.suspectAt-s.reachedAt > lasting
+		if unseen && (!s.capped || s.suspect < s.ceiling) {
+			s.ceiling, s.capped = s.suspect, true
+		}
+		s.suspect = 0
+	}
 	if s.capped && bytes(o.Limit) <= s.ceiling {
 		s.capped = false
 	}

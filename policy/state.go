@@ -24,6 +24,10 @@ type State struct {
 	killed              bool // the kernel killed since the look before
 	waitKill            bool // and the worker's end is still waited for
 	explained           int  // the look that saw a worker end that way
+	reached             bool // MaxEvents rose at reachedAt
+	reachedAt           time.Duration
+	suspect             int64 // a ceiling to be confirmed, from a kill at suspectAt
+	suspectAt           time.Duration
 	ceiling             int64
 	capped              bool
 
@@ -247,7 +251,7 @@ func (s *State) Debit(_ *Config, o *Observation) int64 {
 // second, within 50 ms and 5 s.
 func (s *State) NextLook(o *Observation) time.Duration {
 	const soonest, latest = 50 * time.Millisecond, 5 * time.Second
-	if s.waitKill || s.low == 1 {
+	if s.waitKill || s.suspect > 0 || s.low == 1 {
 		return soonest
 	}
 	_, available, headroom := s.room(o)

@@ -87,7 +87,7 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	w.lastExit = describe(status, oom)
 	s.exits = append(s.exits, policy.Exit{
 		Type: w.typ.index, Index: w.index,
-		Ready: was == ready, OOM: oom, Asked: was == stopping && !oom, Grown: w.grown,
+		Ready: was == ready, OOM: oom, Asked: was == stopping, Grown: w.grown,
 	})
 	s.decide, s.nextLook = true, now
 	wait := w.outputs
@@ -103,6 +103,9 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 		}
 		w.restarts++
 		w.state, w.until = backoff, now
+		if w.delays > 0 {
+			w.until += w.delay()
+		}
 		return
 	}
 	code := exitCode(status)
@@ -142,7 +145,7 @@ func (s *supervisor) endedEarly(w *worker, code int) {
 		s.again(w, code, false)
 		return
 	}
-	w.state = finished
+	s.finishSlot(w)
 	w.lastExit += "; gave up"
 	if s.failed == 0 {
 		s.failed = 1
@@ -162,7 +165,7 @@ func (w *worker) wantsRestart(code int) bool {
 // not want one.
 func (s *supervisor) again(w *worker, code int, oom bool) {
 	if !oom && !w.wantsRestart(code) {
-		w.state = finished
+		s.finishSlot(w)
 		if code != 0 && s.failed == 0 {
 			s.failed = code
 		}
@@ -170,6 +173,12 @@ func (s *supervisor) again(w *worker, code int, oom bool) {
 	}
 	w.restarts++
 	w.state, w.until = backoff, s.now()+w.delay()
+}
+
+// finishSlot ends a slot for good. The policy no longer counts it.
+func (s *supervisor) finishSlot(w *worker) {
+	w.state = finished
+	s.configurePolicy()
 }
 
 // tookToStop remembers how long the type's workers need to stop: the longest,

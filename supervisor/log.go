@@ -130,7 +130,7 @@ func (s *supervisor) note(n Notice) {
 	case c != nil && c.Note != nil:
 		c.Note(n)
 	case n.Kind == NotStarted:
-		s.log.error(n.Err.Error())
+		fmt.Fprintln(os.Stderr, "memsup:", n.Err)
 	case n.Kind == Reaped && s.c.WarnOnReap:
 		s.log.warn("reaped an orphan", "pid", n.PID, "how", describe(n.Status, false))
 	case n.Kind == NotForwarded:

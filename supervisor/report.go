@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -72,11 +71,7 @@ func (s *supervisor) container() Container {
 		if s.watches() {
 			s.fillWorkers()
 			s.obs.Headroom = m.Headroom
-			if debit := s.policy.Debit(&s.pcfg, &s.obs); debit < math.MaxInt64/2 {
-				headroom -= debit
-			} else {
-				headroom = 0
-			}
+			headroom = max(0, headroom-s.policy.Debit(&s.pcfg, &s.obs))
 			reserve := s.pcfg.ReserveFor(m.Limit)
 			c.Reserve = &reserve
 		}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"os/signal"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,11 +65,19 @@ func (s *supervisor) signal(sig unix.Signal) {
 	}
 }
 
+// repeat is how long after the first a signal that asks to end is taken for
+// the same one: timeout(1) and terminals may deliver it twice, to the process
+// and to its group.
+const repeat = 250 * time.Millisecond
+
 func (s *supervisor) askedToEnd(sig unix.Signal) {
 	if s.ending {
-		s.skipGrace()
+		if s.now()-s.askedAt > repeat {
+			s.skipGrace()
+		}
 		return
 	}
+	s.askedAt = s.now()
 	s.log.info("stopping everything", "because", unix.SignalName(sig), "grace", s.c.Grace)
 	s.end(0)
 }

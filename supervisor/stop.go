@@ -145,6 +145,7 @@ func (s *supervisor) roll(now time.Duration) {
 			}
 		}
 		if next != nil && !busy {
+			next.delays = 0
 			s.stop(next, restart, "rolling restart")
 		}
 	}

@@ -45,10 +45,10 @@ type supervisor struct {
 	code   int
 	failed int // the first failing worker's code
 
-	ending   bool // every worker is to end
-	asked    bool // because somebody asked
-	skipped  bool // the grace is over
-	termed   bool // what remains was sent SIGTERM
+	ending   bool          // every worker is to end
+	askedAt  time.Duration // when somebody first asked for it
+	skipped  bool          // the grace is over
+	termed   bool          // what remains was sent SIGTERM
 	endBy    time.Duration
 	done     bool
 	children bool // some child remains
@@ -208,9 +208,9 @@ func (s *supervisor) step() {
 	}
 	if s.watches() {
 		if now >= s.nextLook {
-			s.look(now)
+			s.measure(now)
+			s.decide = true
 		}
-		s.settle(now)
 		if s.decide {
 			s.decideAndAct(now)
 		}

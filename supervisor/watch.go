@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -76,30 +75,31 @@ func (s *supervisor) watchEvents() {
 	}()
 }
 
-// look reads the container's memory and asks for the workers' where it is due.
-func (s *supervisor) look(now time.Duration) {
+// look reads the container's memory. It is read anew before each decision:
+// a figure that is older than the observation would look like standing still.
+func (s *supervisor) look(now time.Duration) bool {
 	m, err := s.sys.memory()
 	if err != nil {
 		s.once("memory", "cannot read how much memory there is", "error", err)
-		s.nextLook = now + 5*time.Second
-		return
+		return false
 	}
-	if s.memOK && (m.Limit != s.mem.Limit || m.Limited != s.mem.Limited) {
+	changed := s.memOK && (m.Limit != s.mem.Limit || m.Limited != s.mem.Limited)
+	if changed {
 		s.log.info("the limit changed", "from", mib(s.mem.Limit), "to", mib(m.Limit), "source", m.LimitFrom)
-		s.configurePolicy()
 	}
 	s.mem, s.memOK, s.memAt = m, true, now
-	s.noteOOM(m, now)
-	s.fillMemory(now)
-	s.decide = true
-	s.nextLook = now + s.policy.NextLook(&s.obs)
-	s.measure(now)
+	if changed {
+		s.configurePolicy()
+	}
+	s.noteOOM(now)
+	return true
 }
 
 // noteOOM tells of kills that no worker's end explains: one of its children
 // died. The kernel counts a kill before the process has ended, so a worker has
 // a moment to be reaped first.
-func (s *supervisor) noteOOM(m budget.Memory, now time.Duration) {
+func (s *supervisor) noteOOM(now time.Duration) {
+	m := &s.mem
 	if m.OOMKills <= s.oomSeen {
 		s.oomSince = 0
 		return
@@ -185,26 +185,13 @@ func (s *supervisor) sampled(a answer) {
 	s.decide = true
 }
 
-// settle makes sure that a worker that waits to settle is looked at in time.
-func (s *supervisor) settle(now time.Duration) {
-	for _, t := range s.types {
-		for _, w := range t.slots {
-			if w.state == starting && t.Ready == 0 {
-				s.nextLook = min(s.nextLook, now+settleLook)
-			}
-		}
-	}
-}
-
-const settleLook = time.Second
-
 // fillMemory writes the container's part of the observation.
 func (s *supervisor) fillMemory(now time.Duration) {
 	o, m := &s.obs, &s.mem
 	o.Now = now
 	o.Limit, o.Limited, o.Used = m.Limit, m.Limited, m.Used
 	o.Available, o.Headroom = m.Available, m.Headroom
-	o.OOMKills, o.MaxEvents, o.OOMGroup = s.oomSeen, m.MaxEvents, m.OOMGroup
+	o.OOMKills, o.MaxEvents, o.OOMGroup = m.OOMKills, m.MaxEvents, m.OOMGroup
 }
 
 // fillWorkers writes the workers' part of the observation.
@@ -234,7 +221,8 @@ func (s *supervisor) fillWorkers() {
 // decideAndAct asks the policy and does what it says.
 func (s *supervisor) decideAndAct(now time.Duration) {
 	s.decide = false
-	if !s.memOK {
+	if !s.look(now) {
+		s.nextLook = now + longestLook
 		return
 	}
 	s.fillMemory(now)
@@ -245,7 +233,18 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 		s.act(a)
 	}
 	s.hint()
+	s.nextLook = now + s.policy.NextLook(&s.obs)
+	for _, w := range s.byPID {
+		if w.state == starting && w.typ.Ready == 0 {
+			s.nextLook = min(s.nextLook, now+settleLook)
+		}
+	}
 }
+
+const (
+	longestLook = 5 * time.Second
+	settleLook  = time.Second // while a worker's memory has to settle
+)
 
 // act carries out one decision, or in observe mode says what it would be.
 func (s *supervisor) act(a policy.Action) {
@@ -270,6 +269,9 @@ func (s *supervisor) act(a policy.Action) {
 	case policy.Down:
 		s.stop(w, remove, a.Reason)
 	case policy.Recycle:
+		if w.state == starting {
+			w.delays++
+		}
 		s.stop(w, restart, a.Reason)
 	case policy.Kill:
 		if w.alive() {
@@ -321,10 +323,7 @@ func (s *supervisor) promise() (limit, available int64, ok bool) {
 	if s.watches() {
 		s.fillWorkers()
 		s.obs.Headroom = m.Headroom
-		debit := s.policy.Debit(&s.pcfg, &s.obs)
-		if debit < math.MaxInt64/2 {
-			available -= debit
-		}
+		available -= s.policy.Debit(&s.pcfg, &s.obs)
 	}
 	return limit, min(max(available, 0), limit), true
 }
@@ -336,6 +335,7 @@ func (s *supervisor) configurePolicy() {
 	p.Types = p.Types[:0]
 	for _, t := range s.types {
 		lo, hi := s.rangeOf(t)
+		lo, hi = max(0, lo-t.finished()), max(0, hi-t.finished())
 		p.Types = append(p.Types, policy.Type{
 			Name: t.Name, Min: lo, Max: hi, MaxFixed: t.pin != nil && !t.pin.Auto || t.pin == nil && !t.Range.Auto,
 			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle,
@@ -368,7 +368,7 @@ func (s *supervisor) wanted(t *processType) int {
 	if !s.watches() || !s.memOK || s.c.Observe {
 		return lo
 	}
-	n := s.policy.Wanted(t.index)
+	n := s.policy.Wanted(t.index) + t.finished()
 	if n < lo && s.mem.OOMGroup {
 		return n
 	}

@@ -131,6 +131,18 @@ func (t *processType) staying() int {
 	return n
 }
 
+// finished counts the slots that have ended for good. They keep their index
+// and are not started again.
+func (t *processType) finished() int {
+	n := 0
+	for _, w := range t.slots {
+		if w.state == finished {
+			n++
+		}
+	}
+	return n
+}
+
 // failed notes an end before the slot was ready and says whether that was one
 // too many: StartLimit of them within StartPeriod.
 func (w *worker) failed(now time.Duration) bool {
