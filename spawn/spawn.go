@@ -30,6 +30,11 @@ type Spec struct {
 	Foreground bool
 	// ListenPID adds LISTEN_PID=<its own pid> to its environment.
 	ListenPID bool
+	// Terminal makes the terminal behind descriptor 0, where it is one and no
+	// other session has it, the controlling terminal of the new session.
+	Terminal bool
+	// Default starts it with no signal ignored and none blocked.
+	Default bool
 }
 
 // ShimName is the name under which memsup's own binary does, in the new
@@ -59,12 +64,13 @@ func (e *Error) ExitCode() int {
 // started it: where that matters the caller is on a locked thread that lives
 // on.
 func Start(s *Spec) (pid int, err error) {
-	path, err := lookPath(s.Argv[0], getenv(s.Env, "PATH"))
+	search, set := getenv(s.Env, "PATH")
+	path, err := lookPath(s.Argv[0], search, set)
 	if err != nil {
 		return 0, &Error{s.Argv[0], err}
 	}
 	argv := s.Argv
-	if Ignored|Blocked != 0 || s.Foreground || s.ListenPID {
+	if Ignored|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal {
 		argv = append(s.shim(path), argv...)
 		path = "/proc/self/exe"
 	}
@@ -92,21 +98,28 @@ func (s *Spec) shim(path string) []string {
 	if s.ListenPID {
 		flags += "p"
 	}
+	if s.Terminal {
+		flags += "t"
+	}
+	ignored, blocked := Ignored, Blocked
+	if s.Default {
+		ignored, blocked = 0, 0
+	}
 	hex := func(set SignalSet) string { return strconv.FormatUint(uint64(set), 16) }
-	return []string{ShimName, hex(Ignored), hex(Blocked), "-" + flags, path}
+	return []string{ShimName, hex(ignored), hex(blocked), "-" + flags, path}
 }
 
 // lookPath finds name as execvp(3) does. A file that is there and cannot be
 // executed is EACCES, unless a later directory has one that can.
-func lookPath(name, path string) (string, error) {
+func lookPath(name, path string, set bool) (string, error) {
 	if name == "" {
 		return "", unix.ENOENT
 	}
 	if strings.Contains(name, "/") {
 		return name, executable(name)
 	}
-	if path == "" {
-		path = "/usr/local/bin:/bin:/usr/bin"
+	if !set {
+		path = "/bin:/usr/bin"
 	}
 	found := error(unix.ENOENT)
 	for dir := range strings.SplitSeq(path, ":") {
@@ -139,13 +152,13 @@ func executable(path string) error {
 	return nil
 }
 
-func getenv(env []string, name string) string {
+func getenv(env []string, name string) (string, bool) {
 	for i := len(env) - 1; i >= 0; i-- {
 		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
-			return v
+			return v, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // Shim is the whole program when memsup's binary runs under ShimName: it makes
@@ -164,10 +177,15 @@ func Shim(args []string) {
 	if strings.Contains(flags, "f") {
 		foreground()
 	}
+	if strings.Contains(flags, "t") {
+		_ = unix.IoctlSetInt(0, unix.TIOCSCTTY, 0)
+	}
 	for sig := unix.Signal(1); sig <= 64; sig++ {
+		var act sigaction
 		if ignored.Has(sig) {
-			rtSigaction(sig, &sigaction{handler: sigIgn}, nil)
+			act.handler = sigIgn
 		}
+		rtSigaction(sig, &act, nil)
 	}
 	sigprocmask(unix.SIG_SETMASK, &blocked, nil)
 	err := unix.Exec(path, argv, env)

@@ -57,17 +57,17 @@ type Command struct {
 	// memory is read, no environment added, no control socket, no logging of
 	// memsup's own.
 	Bare bool
-	// Name is what messages begin with: memsup, tini or dumb-init.
-	Name string
 	// Session starts the command in a session of its own (dumb-init), not
 	// only in a process group (tini).
 	Session bool
 	// Plain starts it in neither (dumb-init --single-child).
-	Plain     bool
-	Verbosity int
+	Plain bool
 	// Note is told what tini and dumb-init print messages about. Bare needs
 	// it.
 	Note func(Notice)
+	// DefaultSignals starts it with no signal ignored and none blocked
+	// (dumb-init) rather than as memsup itself was started (tini).
+	DefaultSignals bool
 	// LeaveOrphans ends as soon as the command ended, as tini and dumb-init
 	// do, and does not wait for the descendants that remain.
 	LeaveOrphans bool

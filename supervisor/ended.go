@@ -34,7 +34,11 @@ func (s *supervisor) beforeReap() func(pid int) {
 		case w == nil:
 		case s.c.Command != nil:
 			if s.c.Command.TermOrphans {
-				_ = s.sys.kill(-pid, unix.SIGTERM)
+				sig := unix.SIGTERM
+				if to, ok := s.c.Rewrite[sig]; ok {
+					sig = to
+				}
+				_ = s.sys.kill(-pid, sig)
 			}
 		case !s.ending:
 			_ = s.sys.kill(-pid, unix.SIGKILL)

@@ -84,6 +84,7 @@ func (s *supervisor) askedToEnd(sig unix.Signal) {
 
 // forward passes a signal on to the command, rewritten as --rewrite says.
 func (s *supervisor) forward(sig unix.Signal) {
+	received := sig
 	if to, ok := s.c.Rewrite[sig]; ok {
 		if to == 0 {
 			return
@@ -107,7 +108,7 @@ func (s *supervisor) forward(sig unix.Signal) {
 		}
 		s.note(n)
 	}
-	if s.c.Command.SuspendSelf && (sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU) {
+	if s.c.Command.SuspendSelf && (received == unix.SIGTSTP || received == unix.SIGTTIN || received == unix.SIGTTOU) {
 		_ = s.sys.kill(s.sys.pid, unix.SIGSTOP)
 	}
 }

@@ -88,6 +88,11 @@ func (s *supervisor) spec(w *worker) (*spawn.Spec, error) {
 	}
 	if c := s.c.Command; c != nil {
 		spec.Session = c.Session
+		spec.Default = c.DefaultSignals
+		if c.Session {
+			_, err := unix.IoctlGetTermios(0, unix.TCGETS)
+			spec.Terminal = err == nil
+		}
 		spec.Group = !c.Session && !c.Plain
 		spec.Foreground = spec.Group && s.tty
 	}

@@ -200,6 +200,9 @@ func (s *supervisor) now() time.Duration { return time.Since(s.begin) }
 // step brings the world in line with the facts: what is overdue, what memory
 // allows, who is missing.
 func (s *supervisor) step() {
+	if s.done {
+		return
+	}
 	now := s.now()
 	s.expire(now)
 	if s.ending {

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/cgroups/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/spawn"
+	"github.com/memsup/memsup/supervisor"
+)
+
+// finding is one thing that doctor saw.
+type finding struct {
+	Name    string `json:"name"`
+	Value   string `json:"value"` // bytes where it is memory
+	From    string `json:"from,omitempty"`
+	Missing string `json:"missing,omitempty"` // why there is no value
+	Instead string `json:"instead,omitempty"` // what is used in its place
+}
+
+// diagnosis is doctor's answer.
+type diagnosis struct {
+	Used    []finding `json:"used"`    // the numbers that memsup uses
+	Place   []finding `json:"place"`   // what is around it
+	Sources []finding `json:"sources"` // every number that it looked for
+}
+
+func doctorCommand() *cobra.Command {
+	given := make(map[string]setting)
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:                   "doctor [--json]",
+		Short:                 "Print where each number comes from, what is missing, and what is used instead",
+		DisableFlagsInUseLine: true,
+		Args:                  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := withPlace(given, func(b *budget.Budget, p place) error {
+				d := diagnosis{Used: p.findings(), Place: surroundings(b), Sources: sources(b)}
+				if asJSON {
+					return json.NewEncoder(cmd.OutOrStdout()).Encode(d)
+				}
+				_, err := fmt.Fprint(cmd.OutOrStdout(), d.String())
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("cannot examine this place: %w", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, memory in bytes")
+	addFlags(cmd.Flags(), given, "config", "limit")
+	return cmd
+}
+
+func (d *diagnosis) String() string {
+	return findingsTable(d.Used) + "\n" + findingsTable(d.Place) + "\n" + findingsTable(d.Sources)
+}
+
+func findingsTable(list []finding) string {
+	t := &table{}
+	for _, f := range list {
+		value := f.Value
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 1<<62 {
+			value = "no limit"
+		} else if err == nil && n >= 1<<20 {
+			value = size(n)
+		}
+		if f.Missing != "" {
+			value = "missing: " + f.Missing
+		}
+		if f.Instead != "" {
+			value += "; " + f.Instead
+		}
+		t.row(f.Name, value, f.From)
+	}
+	return t.String()
+}
+
+func (p *place) findings() []finding {
+	limit := finding{Name: "MEM_LIMIT", Value: strconv.FormatInt(p.limit, 10), From: p.limitFrom}
+	if !p.limited {
+		limit.Instead = "no limit is set, so this is the host's memory, and auto is its minimum"
+	}
+	return []finding{
+		limit,
+		{Name: "MEM_AVAILABLE", Value: strconv.FormatInt(p.available, 10), From: p.availableFrom},
+		{Name: "CPU_LIMIT", Value: p.cpu.String(), From: p.cpu.LimitFrom},
+	}
+}
+
+func sources(b *budget.Budget) []finding {
+	var list []finding
+	for _, s := range b.Sources() {
+		list = append(list, finding{Name: s.Name, Value: s.Value, From: s.File, Missing: s.Missing})
+	}
+	return list
+}
+
+// surroundings are the things besides numbers on which memsup depends.
+func surroundings(b *budget.Budget) []finding {
+	cgroup := finding{Name: "cgroup mode", Value: modeName(cgroups.Mode()), From: "/sys/fs/cgroup"}
+	source := finding{Name: "memory from", Value: b.Rung()}
+	watching := finding{Name: "watching", Value: "polling", Missing: "no memory.events here", Instead: "usage is polled"}
+	if path, ok := b.EventsPath(); ok {
+		watching = finding{Name: "watching", Value: "memory.events by inotify", From: path}
+	}
+	if b.Rung() == "host" {
+		source.Instead = "no memory cgroup can be read"
+	}
+	control := finding{Name: "control socket", Value: "a memsup answers"}
+	if _, err := supervisor.NewClient(""); err != nil {
+		control = finding{Name: "control socket", Missing: err.Error()}
+	}
+	return []finding{
+		cgroup, source, watching, initProcess(), control,
+		{Name: "signals ignored", Value: signalNames(spawn.Ignored)},
+		{Name: "signals blocked", Value: signalNames(spawn.Blocked)},
+	}
+}
+
+func modeName(m cgroups.CGMode) string {
+	switch m {
+	case cgroups.Legacy:
+		return "v1"
+	case cgroups.Hybrid:
+		return "hybrid: v1, and v2 without controllers"
+	case cgroups.Unified:
+		return "v2"
+	}
+	return "none"
+}
+
+// initProcess says who reaps here.
+func initProcess() finding {
+	f := finding{Name: "PID 1", From: "/proc/1/comm"}
+	comm, err := os.ReadFile(f.From)
+	if err != nil {
+		f.Missing = err.Error()
+		return f
+	}
+	f.Value = strings.TrimSpace(string(comm))
+	if os.Getpid() != 1 && f.Value != "memsup" {
+		f.Instead = "memsup run here would be a child subreaper"
+	}
+	return f
+}
+
+func signalNames(set spawn.SignalSet) string {
+	var list []string
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		if !set.Has(sig) {
+			continue
+		}
+		name := strings.TrimPrefix(unix.SignalName(sig), "SIG")
+		if name == "" {
+			name = strconv.Itoa(int(sig))
+		}
+		list = append(list, name)
+	}
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, " ")
+}

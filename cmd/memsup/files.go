@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/memsup/memsup/procfile"
+)
+
+// readProcfile reads the Procfile, which command mode does not have.
+func (l *loader) readProcfile() error {
+	if l.inv.isCommand {
+		return nil
+	}
+	path, given := l.get("procfile")
+	if !given {
+		path.text = "Procfile"
+	}
+	l.from = path.text
+	src, err := os.ReadFile(path.text)
+	if err != nil {
+		return l.noProcfile(path, given, err)
+	}
+	if l.entries, err = procfile.Parse(path.text, src); err != nil {
+		return err
+	}
+	for i, name := range l.inv.types {
+		if _, ok := l.entry(name); !ok {
+			return l.noType(i)
+		}
+	}
+	return nil
+}
+
+func (l *loader) noProcfile(path setting, given bool, err error) error {
+	if given {
+		err = path.wrap(err)
+	}
+	words := "CMD"
+	if len(l.inv.types) > 0 {
+		words = l.inv.types[0] + " …"
+	}
+	return fmt.Errorf("%w; name the Procfile: memsup -f PATH; or run a command: memsup -- %s", err, words)
+}
+
+// noType says that the i-th word names no process type. The first is likely
+// to be a command.
+func (l *loader) noType(i int) error {
+	name := l.inv.types[i]
+	if i > 0 {
+		return fmt.Errorf("no process type %q in %s; its types are %s", name, l.from, l.names())
+	}
+	return fmt.Errorf("no process type %q in %s; to run a command: memsup -- %[1]s …", name, l.from)
+}
+
+func (l *loader) entry(name string) (procfile.Entry, bool) {
+	for _, e := range l.entries {
+		if e.Name == name {
+			return e, true
+		}
+	}
+	return procfile.Entry{}, false
+}
+
+// names lists the Procfile's types for people.
+func (l *loader) names() string {
+	names := make([]string, len(l.entries))
+	for i, e := range l.entries {
+		names[i] = e.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// readEnv merges the env file into the environment of the process.
+func (l *loader) readEnv() error {
+	l.env = os.Environ()
+	override := l.boolean("env-override", false)
+	path, given := l.get("env-file")
+	if !given {
+		path.text = ".env"
+	}
+	src, err := os.ReadFile(path.text)
+	switch {
+	case err != nil && !given && errors.Is(err, os.ErrNotExist):
+		return l.err
+	case err != nil && given:
+		return path.wrap(err)
+	case err != nil:
+		return err
+	}
+	vars, err := procfile.ParseEnv(path.text, src)
+	if err != nil {
+		return err
+	}
+	inherited := len(l.env)
+	for _, v := range vars {
+		if strings.ContainsRune(v.Value, 0) {
+			return mistakeAt(fmt.Sprintf("%s:%d:1", path.text, v.Line), "NUL in %s; a variable cannot hold it", v.Name)
+		}
+		i := slices.IndexFunc(l.env, func(s string) bool { return strings.HasPrefix(s, v.Name+"=") })
+		switch text := v.Name + "=" + v.Value; {
+		case i < 0:
+			l.env = append(l.env, text)
+		case i >= inherited || override:
+			l.env[i] = text
+		}
+	}
+	return l.err
+}
+
+// basePort gives the PORT of the first worker.
+func (l *loader) basePort() (int, error) {
+	if port := read(l.settings, "port", 0, parsePort); port != 0 || l.err != nil {
+		return port, l.err
+	}
+	for _, v := range l.env {
+		if text, ok := strings.CutPrefix(v, "PORT="); ok && text != "" {
+			port, err := parsePort(text)
+			if err != nil {
+				return 0, fmt.Errorf("PORT: %w", err)
+			}
+			return port, nil
+		}
+	}
+	return 5000, nil
+}

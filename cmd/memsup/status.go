@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/memsup/memsup/supervisor"
+)
+
+func statusCommand() *cobra.Command {
+	given := make(map[string]setting)
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use:                   "status [--json] [--watch]",
+		Short:                 "Print what the running memsup sees and decides, and why",
+		DisableFlagsInUseLine: true,
+		Args:                  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			show := showText
+			if asJSON {
+				show = showJSON
+			}
+			if !watch {
+				return showStatus(cmd.Context(), cmd.OutOrStdout(), given, show)
+			}
+			return watchStatus(cmd.Context(), given, show, !asJSON && isTerminal(os.Stdout))
+		},
+	}
+	addFlags(cmd.Flags(), given, "control", "config")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "bytes and milliseconds, as the control socket says them")
+	cmd.Flags().BoolVar(&watch, "watch", false, "again each second")
+	return cmd
+}
+
+func showStatus(ctx context.Context, out io.Writer, given map[string]setting, show func(context.Context, io.Writer, *supervisor.Client) error) error {
+	c, err := client(given)
+	if err != nil {
+		return fmt.Errorf("cannot get the status: %w", err)
+	}
+	if err := show(ctx, out, c); err != nil {
+		return fmt.Errorf("cannot get the status: %w", err)
+	}
+	return nil
+}
+
+const (
+	home      = "\x1b[H"
+	clearLine = "\x1b[K"
+	clearRest = "\x1b[J"
+)
+
+// watchStatus shows the status each second until it cannot. On a terminal
+// each takes the place of the one before, without a blank screen between.
+func watchStatus(ctx context.Context, given map[string]setting, show func(context.Context, io.Writer, *supervisor.Client) error, terminal bool) error {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for first := true; ; first = false {
+		var text strings.Builder
+		if err := showStatus(ctx, &text, given, show); err != nil {
+			return err
+		}
+		out := text.String()
+		switch {
+		case terminal && first:
+			out = home + clearRest + out
+		case terminal:
+			out = home + strings.ReplaceAll(out, "\n", clearLine+"\n") + clearRest
+		}
+		if _, err := io.WriteString(os.Stdout, out); err != nil {
+			return fmt.Errorf("cannot print the status: %w", err)
+		}
+		<-every.C
+	}
+}
+
+func showJSON(ctx context.Context, out io.Writer, c *supervisor.Client) error {
+	text, err := c.StatusJSON(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", bytes.TrimSpace(text))
+	return err
+}
+
+func showText(ctx context.Context, out io.Writer, c *supervisor.Client) error {
+	s, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, statusText(s))
+	return err
+}
+
+// lastDecisions is how many decisions the text shows.
+const lastDecisions = 10
+
+// statusText is the status for people: whether all is well, then why.
+func statusText(s *supervisor.Status) string {
+	ready, running := 0, 0
+	for _, t := range s.Types {
+		ready, running = ready+t.Ready, running+t.Running
+	}
+	text := fmt.Sprintf("%s; %d of %d workers ready, up %s\n\n%s%s\n%s\n%s",
+		s.Health, ready, running, span(s.UptimeMS), containerTable(s), containerNotes(s), typesTable(s), workersTable(s))
+	if len(s.Decisions) > 0 {
+		text += "\n" + decisionsTable(s).String()
+	}
+	return text
+}
+
+func containerTable(s *supervisor.Status) *table {
+	c, t := &s.Container, &table{}
+	percent := func(p float64) string { return strconv.FormatFloat(p, 'f', 1, 64) + "%" }
+	t.row("LIMIT", "USED", "AVAILABLE", "HEADROOM", "RESERVE", "SWAP", "PRESSURE", "CPUS", "OOM KILLS")
+	t.row(optional(c.Limit, size), optional(c.Used, size), optional(c.Available, size), optional(c.Headroom, size),
+		optional(c.Reserve, size), optional(c.Swap, size),
+		optional(c.Pressure, func(p supervisor.Pressure) string { return percent(p.Some) + " some, " + percent(p.Full) + " full" }),
+		optional(c.CPULimit, func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }),
+		strconv.FormatInt(c.OOMKills, 10))
+	return t
+}
+
+func containerNotes(s *supervisor.Status) string {
+	c := &s.Container
+	notes := ""
+	if s.Mode == "observe" {
+		notes += "observing only: nothing is started or stopped for memory\n"
+	}
+	if c.Ceiling != nil {
+		notes += "an OOM kill taught that the limit is " + size(*c.Ceiling) + "\n"
+	}
+	if c.Rung != "" {
+		notes += "watching by " + c.Rung + "\n"
+	}
+	return notes
+}
+
+func typesTable(s *supervisor.Status) *table {
+	t := &table{}
+	t.row("TYPE", "READY", "RUNNING", "WANTED", "RANGE", "COST", "WHY NOT MORE")
+	for _, y := range s.Types {
+		bounds := fmt.Sprintf("%d..%d", y.Min, y.Max)
+		if y.Min == y.Max {
+			bounds = strconv.Itoa(y.Min)
+		}
+		if y.Pinned {
+			bounds += " pinned"
+		}
+		t.row(y.Name, strconv.Itoa(y.Ready), strconv.Itoa(y.Running), strconv.Itoa(y.Wanted), bounds,
+			optional(y.Cost, size), optional(y.BlockedReason, func(s string) string { return s }))
+	}
+	return t
+}
+
+func workersTable(s *supervisor.Status) *table {
+	t := &table{}
+	t.row("WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
+	for _, w := range s.Workers {
+		t.row(w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
+			optional(w.CPU, func(p float64) string { return strconv.FormatFloat(p, 'f', 1, 64) + "%" }),
+			strconv.Itoa(w.Restarts), optional(w.LastExit, func(s string) string { return s }))
+	}
+	return t
+}
+
+func decisionsTable(s *supervisor.Status) *table {
+	t := &table{}
+	t.row("DECIDED", "ACTION", "WORKER", "REASON")
+	for _, d := range s.Decisions[max(0, len(s.Decisions)-lastDecisions):] {
+		t.row(d.At, d.Action, d.Worker, d.Reason)
+	}
+	return t
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/procfile"
+	"github.com/memsup/memsup/supervisor"
+)
+
+// addTypes gives c its process types.
+func (l *loader) addTypes(c *supervisor.Config) error {
+	if err := l.checkTables(); err != nil {
+		return err
+	}
+	formations, err := l.formations()
+	if err != nil {
+		return err
+	}
+	if l.inv.isCommand {
+		err = l.addCommand(c, formations)
+	} else {
+		err = l.addProcfile(c, formations)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range c.Types {
+		if err := l.configure(&c.Types[i]); err != nil {
+			return err
+		}
+	}
+	return l.addExport(c)
+}
+
+// checkTables says which table of the file is of no type or has a wrong value,
+// also where its type does not run. In command mode tables may be those of the
+// Procfile's types, and beside a Procfile [main] that of the command.
+func (l *loader) checkTables() error {
+	if l.file == nil {
+		return nil
+	}
+	for _, t := range l.file.types {
+		if _, ok := l.entry(t.name); !ok && t.name != commandType && !l.inv.isCommand {
+			return mistakeAt(t.at, "no process type %q in %s; its types are %s", t.name, l.from, l.names())
+		}
+		if err := t.apply(&supervisor.Type{Port: 5000}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addCommand adds the command: once, as tini runs it, or as a type of its own
+// where the number of workers is written.
+func (l *loader) addCommand(c *supervisor.Config, formations []formation) error {
+	r, scaled, err := l.rangeOf(commandType, formations)
+	if err != nil {
+		return err
+	}
+	t := supervisor.Type{Name: commandType, Argv: l.inv.command, Range: r}
+	if scaled {
+		t.Port, err = l.basePort()
+	} else {
+		c.Command = &supervisor.Command{}
+		t.Restart = supervisor.RestartNever
+		if _, ok := l.get("port"); ok {
+			t.Port, err = l.basePort()
+			t.Env = []string{"PORT=" + strconv.Itoa(t.Port)}
+		}
+	}
+	c.Types = []supervisor.Type{t}
+	if table := l.file.typeTable(commandType); !scaled && table != nil && len(table.keys) > 0 {
+		e := table.values[table.keys[0]]
+		return e.keyErrorf("%s is for a command that is scaled; write workers = 1 below [main], or --scale MIN..MAX", e.key())
+	}
+	return err
+}
+
+func (l *loader) addProcfile(c *supervisor.Config, formations []formation) error {
+	base, err := l.basePort()
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(l.entries))
+	for i, e := range l.entries {
+		names[i] = e.Name
+	}
+	ports, err := procfile.Ports(names, base)
+	if err != nil {
+		return err
+	}
+	for _, e := range l.entries {
+		r, named, err := l.rangeOf(e.Name, formations)
+		if err != nil {
+			return err
+		}
+		if !l.selected(e.Name, named) {
+			continue
+		}
+		c.Types = append(c.Types, supervisor.Type{Name: e.Name, Command: e.Command, Range: r, Port: ports[e.Name]})
+	}
+	if len(c.Types) == 0 {
+		return fmt.Errorf("only release in %s, which runs by name; write memsup run release", l.from)
+	}
+	return nil
+}
+
+// configure gives a type the defaults and what its table says.
+func (l *loader) configure(t *supervisor.Type) error {
+	t.StopSignal, t.StartLimit, t.StartPeriod = unix.SIGTERM, 5, time.Minute
+	if t.Name == "release" {
+		t.Restart = supervisor.RestartNever
+	}
+	if table := l.file.typeTable(t.Name); table != nil {
+		if err := table.apply(t); err != nil {
+			return err
+		}
+	}
+	return checkPorts(t)
+}
+
+// checkPorts says whether every worker that is certain to run has a port.
+func checkPorts(t *supervisor.Type) error {
+	last := max(t.Range.Min, t.Range.Max)
+	if t.Port == 0 || last == 0 {
+		return nil
+	}
+	if t.Listen != "" {
+		last = 1
+	}
+	_, err := procfile.Port(t.Name, t.Port, last)
+	return err
+}
+
+// apply gives t what the table says, but for the number of workers, which
+// flags and environment may say as well.
+func (table *typeTable) apply(t *supervisor.Type) error {
+	for _, key := range table.keys {
+		e := table.values[key]
+		if err := apply(t, &e); err != nil {
+			return e.setting().wrap(err)
+		}
+	}
+	for _, e := range table.env {
+		t.Env = append(t.Env, e.key()+"="+e.text)
+	}
+	return nil
+}
+
+func apply(t *supervisor.Type, e *entry) (err error) {
+	switch e.key() {
+	case "workers":
+		_, err = procfile.ParseRange(e.text)
+	case "priority":
+		if t.Priority, err = strconv.Atoi(e.text); err != nil {
+			err = fmt.Errorf("%q is no whole number; write one such as 10", e.text)
+		}
+	case "memory":
+		t.Memory, err = procfile.ParseSize(e.text)
+	case "recycle":
+		t.Recycle, err = procfile.ParseSize(e.text)
+	case "listen":
+		t.Listen, err = parseListen(e.text, t.Port)
+	case "ready":
+		t.Ready, err = parseReady(e.text)
+	case "actuator":
+		err = onlyYet(e.text, "process", "signal")
+	case "demand":
+		if e.text != "none" {
+			err = fmt.Errorf("%q is not supported by this version; write \"none\"", e.text)
+		}
+	case "stop_signal":
+		t.StopSignal, err = parseSignal(e.text)
+	case "drain":
+		t.Drain, err = parsePositive(e.text)
+	case "restart":
+		t.Restart, err = parseRestart(e.text)
+	case "start_limit":
+		var limit startLimit
+		limit, err = parseStartLimit(e.text)
+		t.StartLimit, t.StartPeriod = limit.count, limit.period
+	case "user":
+		err = errors.New("user is not supported by this version; remove it")
+	}
+	return err
+}
+
+// parseReady gives how long after its start a worker is ready; zero waits
+// until its memory settled.
+func parseReady(s string) (time.Duration, error) {
+	if s == "settled" {
+		return 0, nil
+	}
+	if s != "" && (s[0] == '-' || '0' <= s[0] && s[0] <= '9') {
+		return parsePositive(s)
+	}
+	return 0, fmt.Errorf("%q is not supported by this version; write \"settled\", or a duration such as \"2s\"", s)
+}
+
+// onlyYet takes the one word that is supported, and tells later ones from
+// unknown ones.
+func onlyYet(s, supported, later string) error {
+	switch s {
+	case supported:
+		return nil
+	case later:
+		return fmt.Errorf("%q is not supported by this version; write %q", s, supported)
+	}
+	return fmt.Errorf("%q is unknown; write %q", s, supported)
+}
+
+func parseRestart(s string) (supervisor.Restart, error) {
+	switch s {
+	case "always":
+		return supervisor.RestartAlways, nil
+	case "on-failure":
+		return supervisor.RestartOnFailure, nil
+	case "never":
+		return supervisor.RestartNever, nil
+	}
+	return 0, fmt.Errorf("%q is unknown; write always, on-failure or never", s)
+}

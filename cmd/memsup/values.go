@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/procfile"
+)
+
+// reserve is memory in bytes, or in percent of the limit where percent is
+// above zero.
+type reserve struct {
+	bytes   int64
+	percent float64
+}
+
+func parseReserve(s string) (reserve, error) {
+	number, ok := strings.CutSuffix(s, "%")
+	if !ok {
+		n, err := procfile.ParseSize(s)
+		return reserve{bytes: n}, err
+	}
+	p, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(0 <= p && p < 100) {
+		return reserve{}, fmt.Errorf("%q is no part of the limit; write a percentage from 0%% to below 100%%", s)
+	}
+	return reserve{percent: p}, nil
+}
+
+// parseDuration reads a duration of 0 or more.
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if _, bare := strconv.Atoi(s); bare == nil && d == 0 && s != "0" {
+		return 0, fmt.Errorf("%q has no unit; write %ss", s, s)
+	}
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%q is no duration; write a number and ms, s, m or h, such as 8s", s)
+	case d < 0:
+		return 0, fmt.Errorf("%q is negative; write 0s or more", s)
+	}
+	return d, nil
+}
+
+// parsePositive reads a duration that cannot be 0.
+func parsePositive(s string) (time.Duration, error) {
+	d, err := parseDuration(s)
+	if err == nil && d == 0 {
+		err = fmt.Errorf("%q is no time at all; write more than 0s", s)
+	}
+	return d, err
+}
+
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "true", "1", "on", "yes":
+		return true, nil
+	case "false", "0", "off", "no":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is unknown; write true or false", s)
+}
+
+func parsePort(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 65535 {
+		return 0, fmt.Errorf("%q is no TCP port; write a number from 1 to 65535", s)
+	}
+	return n, nil
+}
+
+// parseSignal reads TERM, SIGTERM or 15.
+func parseSignal(s string) (unix.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil && 1 <= n && n <= 64 {
+		return unix.Signal(n), nil
+	}
+	name := strings.ToUpper(s)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig, nil
+	}
+	return 0, fmt.Errorf("%q is no signal; write a name such as TERM, or a number from 1 to 64", s)
+}
+
+// parseRewrite reads OLD:NEW,OLD:NEW; a NEW of 0 drops the signal.
+func parseRewrite(s string) (map[unix.Signal]unix.Signal, error) {
+	rewrite := make(map[unix.Signal]unix.Signal)
+	for pair := range strings.SplitSeq(s, ",") {
+		from, to, ok := strings.Cut(pair, ":")
+		if !ok {
+			return nil, fmt.Errorf("no colon in %q; write OLD:NEW, such as TERM:QUIT", pair)
+		}
+		old, err := parseSignal(from)
+		if err != nil {
+			return nil, err
+		}
+		sig := unix.Signal(0)
+		if to != "0" {
+			if sig, err = parseSignal(to); err != nil {
+				return nil, err
+			}
+		}
+		rewrite[old] = sig
+	}
+	return rewrite, nil
+}
+
+// parseCodes reads exit codes with commas between.
+func parseCodes(s string) ([]int, error) {
+	var codes []int
+	for text := range strings.SplitSeq(s, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > 255 {
+			return nil, fmt.Errorf("%q is no exit code; write a number from 0 to 255", text)
+		}
+		codes = append(codes, n)
+	}
+	return codes, nil
+}
+
+// startLimit is how many failures one slot may have in which time.
+type startLimit struct {
+	count  int
+	period time.Duration
+}
+
+func parseStartLimit(s string) (startLimit, error) {
+	count, period, ok := strings.Cut(s, "/")
+	n, err := strconv.Atoi(count)
+	if !ok || err != nil || n < 1 {
+		return startLimit{}, fmt.Errorf("%q is no start limit; write FAILURES/DURATION, such as 5/60s", s)
+	}
+	d, err := parsePositive(period)
+	return startLimit{n, d}, err
+}
+
+// parseListen reads tcp://HOST:PORT. $PORT and ${PORT} are port.
+func parseListen(s string, port int) (string, error) {
+	number := strconv.Itoa(port)
+	address := strings.NewReplacer("${PORT}", number, "$PORT", number).Replace(s)
+	rest, ok := strings.CutPrefix(address, "tcp://")
+	colon := strings.LastIndexByte(rest, ':')
+	if !ok || colon < 0 || strings.Contains(rest, "$") {
+		return "", fmt.Errorf("%q is no address; write tcp://HOST:PORT, such as tcp://0.0.0.0:$PORT", s)
+	}
+	host := rest[:colon]
+	if strings.ContainsAny(host, "/:") && !(strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")) {
+		return "", errors.New("host in " + strconv.Quote(s) + " has a colon or slash; write an IPv6 address as tcp://[::]:$PORT")
+	}
+	if _, err := parsePort(rest[colon+1:]); err != nil {
+		return "", err
+	}
+	return address, nil
+}
