@@ -90,6 +90,7 @@ type Budget struct {
 
 	mu      sync.Mutex
 	closed  bool
+	places  places // where the cgroups are mounted, and the process is in them
 	rung    rung
 	levels  []level // the process's own first, the mount's root last
 	host    file    // /proc/meminfo

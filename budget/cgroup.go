@@ -40,7 +40,7 @@ type places struct {
 	memberships []membership
 }
 
-func (b *Budget) places() places {
+func (b *Budget) findPlaces() places {
 	p := places{fsroot: b.root}
 	if text, err := readAll(b.root + "/proc/self/mountinfo"); err == nil {
 		p.mounts = parseMountinfo(text)

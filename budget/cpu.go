@@ -42,8 +42,11 @@ func (c CPU) String() string {
 // which CPUs there are, the affinity that the process was started with serves.
 // Below a root given to OpenAt it does not, and that is the error.
 func (b *Budget) CPU() (CPU, error) {
+	b.mu.Lock()
+	p := b.places
+	b.mu.Unlock()
 	var c CPU
-	for _, s := range b.cpuSets() {
+	for _, s := range b.cpuSets(p) {
 		if s.err != nil {
 			continue
 		}
@@ -63,7 +66,7 @@ func (b *Budget) CPU() (CPU, error) {
 	}
 	c.Limit = int64(c.Allowed) * 1000
 	c.Limited = c.Allowed < c.Online
-	for _, q := range b.cpuQuotas() {
+	for _, q := range cpuQuotas(p) {
 		if !q.limited || c.HasQuota && q.milli >= c.Quota {
 			continue
 		}
@@ -90,10 +93,10 @@ type cpuList struct {
 // cpuSets reads the CPUs that are online, in the cpuset and in the affinity. The
 // mask in /proc/self/status may name CPUs that are not online, so they are
 // intersected.
-func (b *Budget) cpuSets() []cpuList {
+func (b *Budget) cpuSets(p places) []cpuList {
 	lists := []cpuList{
 		{name: "online", file: b.root + onlineFile},
-		{name: "cpuset", file: b.cpusetFile()},
+		{name: "cpuset", file: cpusetFile(p)},
 		{name: "affinity", file: b.root + "/proc/self/status"},
 	}
 	var common cpuMask
@@ -129,8 +132,7 @@ func (b *Budget) cpuSets() []cpuList {
 }
 
 // cpusetFile is the file that tells the CPUs of the innermost cgroup with a cpuset.
-func (b *Budget) cpusetFile() string {
-	p := b.places()
+func cpusetFile(p places) string {
 	for _, dir := range p.find("cpuset", false) {
 		for _, name := range []string{"/cpuset.effective_cpus", "/cpuset.cpus"} {
 			if exists(dir + name) {
@@ -168,9 +170,8 @@ type quota struct {
 
 // cpuQuotas reads the quota of every visible level that has one to read, the
 // process's own level first.
-func (b *Budget) cpuQuotas() []quota {
+func cpuQuotas(p places) []quota {
 	var quotas []quota
-	p := b.places()
 	for _, dir := range p.find("cpu", false) {
 		file := dir + "/cpu.cfs_quota_us"
 		us, err := readAll(file)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"syscall"
+	"unsafe"
 )
 
 // file is a kernel file that is opened when it is first read and then stays open.
@@ -39,7 +40,7 @@ func (f *file) read(buf *[]byte) ([]byte, error) {
 		f.fd, f.state = fd, fileOpen
 	}
 	for {
-		n, err := syscall.Pread(f.fd, *buf, 0)
+		n, err := pread(f.fd, *buf)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
@@ -52,6 +53,17 @@ func (f *file) read(buf *[]byte) ([]byte, error) {
 			return (*buf)[:n], nil
 		}
 	}
+}
+
+// pread reads the file from its start. The kernel makes these texts in memory
+// and waits for no device, so the call is made without telling the Go
+// scheduler, which would wake its monitor thread for each of them.
+func pread(fd int, buf []byte) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 func (f *file) close() error {

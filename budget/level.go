@@ -38,7 +38,8 @@ func (b *Budget) readLevel(i int, swap bool) usage {
 // v2. A level without a memory.max or memory.limit_in_bytes, as v2's real root
 // or a directory for which the controller is off, is left out.
 func (b *Budget) memoryLevels() (rung, []level) {
-	places := b.places()
+	places := b.findPlaces()
+	b.places = places
 	if dirs := places.find("memory", false); len(dirs) > 0 {
 		if levels := b.levels1(dirs); len(levels) > 0 {
 			return rungCgroup1, levels

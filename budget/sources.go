@@ -113,10 +113,10 @@ func (b *Budget) hostSources() []Source {
 
 func (b *Budget) cpuSources() []Source {
 	var s []Source
-	for _, q := range b.cpuQuotas() {
+	for _, q := range cpuQuotas(b.places) {
 		s = append(s, Source{Name: base(q.file), File: q.file, Value: q.text})
 	}
-	for _, l := range b.cpuSets() {
+	for _, l := range b.cpuSets(b.places) {
 		source := Source{Name: l.name, File: l.file, Value: l.text}
 		if l.err != nil {
 			source.Missing = l.err.Error()

@@ -13,6 +13,7 @@ type Entry struct {
 	Name    string // letters, digits, "_" and "-"
 	Command string // as written, blanks at its end included
 	Line    int    // counted from 1
+	Column  int    // where the command begins, in characters from 1
 }
 
 // Parse reads a Procfile. An entry is a line that matches foreman's
@@ -75,7 +76,7 @@ func parseEntry(file string, number int, line string) (Entry, error) {
 	if command == len(line) {
 		return Entry{}, errorAt(file, number, line, end+1, "no command for %s; write %[1]s: COMMAND", line[:end])
 	}
-	return Entry{Name: line[:end], Command: line[command:], Line: number}, nil
+	return Entry{Name: line[:end], Command: line[command:], Line: number, Column: command + 1}, nil
 }
 
 // nameLen gives the length of the process type's name that s begins with.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParse(t *testing.T) {
@@ -14,16 +15,16 @@ func TestParse(t *testing.T) {
 		name, src string
 		want      []Entry
 	}{
-		{"one", "web: ./server", []Entry{{"web", "./server", 1}}},
-		{"order and lines", "# types\n\nweb: a\n \t\n  # more\nworker-2_B: b c\n", []Entry{{"web", "a", 3}, {"worker-2_B", "b c", 6}}},
-		{"no blank after the colon", "web:a:b", []Entry{{"web", "a:b", 1}}},
-		{"blanks", "web: \t\v\f a b \t\n", []Entry{{"web", "a b \t", 1}}},
-		{"CRLF", "web: a\r\n\r\nworker: b\r", []Entry{{"web", "a", 1}, {"worker", "b", 3}}},
-		{"byte order mark", "\ufeffweb: a\n", []Entry{{"web", "a", 1}}},
-		{"number sign in a command", "web: a # b", []Entry{{"web", "a # b", 1}}},
-		{"no continued lines", "web: a \\\nworker: b", []Entry{{"web", `a \`, 1}, {"worker", "b", 2}}},
-		{"not ASCII", "web: é", []Entry{{"web", "é", 1}}},
-		{"replacement character", "web: \ufffd", []Entry{{"web", "\ufffd", 1}}},
+		{"one", "web: ./server", []Entry{{"web", "./server", 1, 6}}},
+		{"order and lines", "# types\n\nweb: a\n \t\n  # more\nworker-2_B: b c\n", []Entry{{"web", "a", 3, 6}, {"worker-2_B", "b c", 6, 13}}},
+		{"no blank after the colon", "web:a:b", []Entry{{"web", "a:b", 1, 5}}},
+		{"blanks", "web: \t\v\f a b \t\n", []Entry{{"web", "a b \t", 1, 10}}},
+		{"CRLF", "web: a\r\n\r\nworker: b\r", []Entry{{"web", "a", 1, 6}, {"worker", "b", 3, 9}}},
+		{"byte order mark", "\ufeffweb: a\n", []Entry{{"web", "a", 1, 6}}},
+		{"number sign in a command", "web: a # b", []Entry{{"web", "a # b", 1, 6}}},
+		{"no continued lines", "web: a \\\nworker: b", []Entry{{"web", `a \`, 1, 6}, {"worker", "b", 2, 9}}},
+		{"not ASCII", "web: é", []Entry{{"web", "é", 1, 6}}},
+		{"replacement character", "web: \ufffd", []Entry{{"web", "\ufffd", 1, 6}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,7 +93,8 @@ func FuzzParse(f *testing.F) {
 		text := strings.TrimPrefix(string(src), "\ufeff")
 		for i, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
 			if m := foremanEntry.FindStringSubmatch(strings.TrimSuffix(line, "\r")); m != nil {
-				want = append(want, Entry{m[1], m[2], i + 1})
+				column := utf8.RuneCountInString(line[:strings.LastIndex(line, m[2])]) + 1
+				want = append(want, Entry{m[1], m[2], i + 1, column})
 			}
 		}
 		if !reflect.DeepEqual(got, want) {

@@ -29,6 +29,12 @@ func entry()
 // are all that can be known where the binary was not linked with spawn.entry.
 var left = [...]unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT}
 
+// untouched are the signals that the C libraries keep for themselves and set
+// before they use them. glibc's posix_spawn starts programs with the first two
+// ignored, which is no reason for a shim: 32 and 34 are inherited past the Go
+// runtime, and 33 the runtime takes.
+const untouched SignalSet = 1<<31 | 1<<32 | 1<<33 // 32, 33, 34
+
 // Ignored and Blocked are the signals that memsup itself was started with
 // ignored and blocked. Its children inherit exactly these.
 var Ignored, Blocked = inherited()

@@ -70,7 +70,7 @@ func Start(s *Spec) (pid int, err error) {
 		return 0, &Error{s.Argv[0], err}
 	}
 	argv := s.Argv
-	if Ignored|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal {
+	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal {
 		argv = append(s.shim(path), argv...)
 		path = "/proc/self/exe"
 	}
@@ -107,6 +107,16 @@ func (s *Spec) shim(path string) []string {
 	}
 	hex := func(set SignalSet) string { return strconv.FormatUint(uint64(set), 16) }
 	return []string{ShimName, hex(ignored), hex(blocked), "-" + flags, path}
+}
+
+// Find says whether a program of that name could be run with env's PATH. The
+// error is the *Error that Start would give.
+func Find(name string, env []string) error {
+	path, set := getenv(env, "PATH")
+	if _, err := lookPath(name, path, set); err != nil {
+		return &Error{name, err}
+	}
+	return nil
 }
 
 // lookPath finds name as execvp(3) does. A file that is there and cannot be

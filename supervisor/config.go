@@ -11,6 +11,8 @@ import (
 // Config is everything that Run needs to know, already checked: cmd/memsup
 // merges flags, environment, memsup.toml and defaults into it.
 type Config struct {
+	Version string // memsup's own, for status and log
+
 	// Types are the process types to run, in the Procfile's order. In command
 	// mode there is one, named main.
 	Types []Type
@@ -32,8 +34,8 @@ type Config struct {
 	Prefix bool // "web.1 | " before each line, through a pipe
 	Color  bool // coloured prefixes
 
-	// Control is the path of the control socket. Empty takes the first
-	// directory of the default list that can be used; "off" has none.
+	// Control is the path of the control socket. Empty takes the first place
+	// of the default list that can be used.
 	Control string
 
 	LogLevel string // trace, debug, info, warn, error, off

@@ -22,9 +22,9 @@ import (
 // requests to the loop; a client that is slow or hangs costs one of a bounded
 // number of connections. A nil control serves nothing.
 type control struct {
-	path     string
-	listener *net.UnixListener
-	server   *http.Server
+	path   string
+	fd     int
+	server *http.Server
 }
 
 // request is a client's wish. Exactly one of its fields besides reply is set.
@@ -64,21 +64,18 @@ func places() []string {
 // That none can is one line of log and no more.
 func (s *supervisor) openControl() {
 	path := s.c.Control
-	if path == "off" {
-		return
-	}
 	candidates := []string{path}
 	if path == "" {
 		candidates = places()
 	}
 	var errs error
 	for _, p := range candidates {
-		l, err := listenUnix(p, path == "")
+		fd, err := listenUnix(p, path == "")
 		if err != nil {
 			errs = errors.Join(errs, err)
 			continue
 		}
-		s.control = &control{path: p, listener: l}
+		s.control = &control{path: p, fd: fd}
 		return
 	}
 	s.log.warn("no control socket: memsup status will not answer", "error", firstLine(errs))
@@ -91,46 +88,62 @@ func firstLine(err error) string {
 	return fmt.Sprint(err)
 }
 
-// listenUnix makes the socket in a directory of its own that belongs to this
-// user and that nobody else may enter. A socket that nobody answers on any
-// more is replaced.
-func listenUnix(path string, private bool) (*net.UnixListener, error) {
+// listenUnix makes the socket; where private is set in a directory of its own
+// that belongs to this user and that nobody else may enter. A socket that
+// nobody answers on any more is replaced. Plain system calls: this is on the
+// way to the first worker.
+func listenUnix(path string, private bool) (fd int, err error) {
 	dir := filepath.Dir(path)
 	if private {
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-			return nil, err
-		}
-		var st unix.Stat_t
-		if err := unix.Lstat(dir, &st); err != nil {
-			return nil, &os.PathError{Op: "stat", Path: dir, Err: err}
-		}
-		if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() {
-			return nil, fmt.Errorf("%s is not a directory of user %d", dir, os.Geteuid())
-		}
-		if st.Mode&0o077 != 0 {
-			if err := os.Chmod(dir, 0o700); err != nil {
-				return nil, err
-			}
+		if err := ownDirectory(dir); err != nil {
+			return -1, err
 		}
 	}
-	address := &net.UnixAddr{Name: path, Net: "unix"}
-	l, err := net.ListenUnix("unix", address)
-	if errors.Is(err, unix.EADDRINUSE) {
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	address := &unix.SockaddrUnix{Name: path}
+	err = unix.Bind(fd, address)
+	if err == unix.EADDRINUSE {
 		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 			c.Close()
-			return nil, fmt.Errorf("%s belongs to another memsup", path)
+			unix.Close(fd)
+			return -1, fmt.Errorf("%s belongs to another memsup", path)
 		}
 		os.Remove(path)
-		l, err = net.ListenUnix("unix", address)
+		err = unix.Bind(fd, address)
+	}
+	if err == nil {
+		err = unix.Chmod(path, 0o666)
+	}
+	if err == nil {
+		err = unix.Listen(fd, clients)
 	}
 	if err != nil {
-		return nil, err
+		unix.Close(fd)
+		return -1, &os.PathError{Op: "listen on", Path: path, Err: err}
 	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		l.Close()
-		return nil, err
+	return fd, nil
+}
+
+// ownDirectory makes dir with mode 0700, or makes sure that it is this user's.
+func ownDirectory(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if err == nil {
+		return nil
 	}
-	return l, nil
+	var st unix.Stat_t
+	if statErr := unix.Lstat(dir, &st); statErr != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of user %d", dir, os.Geteuid())
+	}
+	if st.Mode&0o077 != 0 {
+		return os.Chmod(dir, 0o700)
+	}
+	return nil
 }
 
 func (c *control) socket() string {
@@ -142,7 +155,7 @@ func (c *control) socket() string {
 
 // serve answers clients from now on.
 func (c *control) serve(requests chan<- request, ended <-chan struct{}) {
-	if c == nil {
+	if c == nil || c.server != nil {
 		return
 	}
 	pass := func(r request) reply {
@@ -185,7 +198,13 @@ func (c *control) serve(requests chan<- request, ended <-chan struct{}) {
 		ConnContext:    withPeer,
 		ErrorLog:       log.New(io.Discard, "", 0),
 	}
-	go func() { _ = c.server.Serve(door{c.listener, make(chan struct{}, clients)}) }()
+	file := os.NewFile(uintptr(c.fd), c.path)
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return
+	}
+	file.Close()
+	go func() { _ = c.server.Serve(door{listener.(*net.UnixListener), make(chan struct{}, clients)}) }()
 }
 
 // target reads {"target": "web.2"}.
@@ -264,9 +283,5 @@ func (c *control) close() {
 	if c == nil {
 		return
 	}
-	if c.server != nil {
-		c.server.Close()
-	}
-	c.listener.Close()
-	os.Remove(c.path)
+	_ = unix.Unlink(c.path)
 }

@@ -20,8 +20,9 @@ type logger struct {
 	queue chan []byte
 	done  chan struct{}
 
-	mu   sync.Mutex
-	lost int
+	mu      sync.Mutex
+	started bool
+	lost    int
 }
 
 func newLogger(c *Config) *logger {
@@ -40,7 +41,6 @@ func newLogger(c *Config) *logger {
 		Name: "memsup", Level: level, JSONFormat: c.LogJSON, Output: l,
 		TimeFormat: "2006-01-02T15:04:05.000Z07:00", TimeFn: func() time.Time { return time.Now().UTC() },
 	})
-	go l.write()
 	return l
 }
 
@@ -48,6 +48,10 @@ func newLogger(c *Config) *logger {
 func (l *logger) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.started {
+		l.started = true
+		go l.write()
+	}
 	if l.lost > 0 {
 		select {
 		case l.queue <- fmt.Appendf(nil, "memsup: %d lines were lost: standard error was blocked\n", l.lost):
@@ -73,6 +77,12 @@ func (l *logger) write() {
 // close writes what is queued, for a second at most.
 func (l *logger) close() {
 	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	started := l.started
+	l.mu.Unlock()
+	if !started {
 		return
 	}
 	close(l.queue)

@@ -49,10 +49,3 @@ func (m *meter) results() chan answer {
 	}
 	return m.out
 }
-
-// close lets the goroutine end once it has answered.
-func (m *meter) close() {
-	if m != nil {
-		close(m.ask)
-	}
-}

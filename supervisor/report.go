@@ -9,9 +9,6 @@ import (
 	"github.com/memsup/memsup/procfile"
 )
 
-// Version is memsup's own, as status and log show it.
-var Version = "dev"
-
 // keptDecisions is how many decisions status shows.
 const keptDecisions = 64
 
@@ -38,7 +35,7 @@ func (s *supervisor) decided(action, worker, reason string) {
 func (s *supervisor) status() *Status {
 	now := s.now()
 	st := &Status{
-		Version: Version, Mode: "act", UptimeMS: now.Milliseconds(),
+		Version: s.c.Version, Mode: "act", UptimeMS: now.Milliseconds(),
 		Types: []TypeStatus{}, Workers: []Worker{}, Decisions: slices.Clone(s.decisions),
 	}
 	if st.Decisions == nil {

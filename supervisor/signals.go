@@ -13,30 +13,44 @@ func asksToEnd(sig unix.Signal) bool {
 	return sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT
 }
 
+// procfileSignals are the signals that Procfile mode answers.
+var procfileSignals = [...]os.Signal{
+	unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP,
+	unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH,
+}
+
 // notify asks for the signals that memsup answers. Command mode forwards all
 // that can be, except those that speak to memsup itself (CHLD, TTIN, TTOU),
 // that the Go runtime uses (URG, PROF), and synchronous faults.
-func (s *supervisor) notify() {
+//
+// The runtime needs some 30 µs for each. So the ones that would end memsup or
+// that people send come first, and later asks for the rest, which until then
+// do nothing.
+func (s *supervisor) notify() (later []os.Signal) {
 	if s.c.Command == nil {
-		signal.Notify(s.signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP,
-			unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)
+		signal.Notify(s.signals, procfileSignals[:]...)
 		signal.Ignore(unix.SIGPIPE)
-		return
+		return nil
 	}
-	var all []os.Signal
+	first := []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGCONT}
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		switch sig {
 		case unix.SIGCHLD, unix.SIGURG, unix.SIGPROF, unix.SIGKILL, unix.SIGSTOP,
-			unix.SIGFPE, unix.SIGILL, unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, 32, 33:
-		case unix.SIGTTIN, unix.SIGTTOU, unix.SIGTSTP:
-			if s.c.Command.SuspendSelf || sig == unix.SIGTSTP {
-				all = append(all, sig)
+			unix.SIGFPE, unix.SIGILL, unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, 32, 33,
+			unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGCONT:
+		case unix.SIGTTIN, unix.SIGTTOU:
+			if s.c.Command.SuspendSelf {
+				later = append(later, sig)
 			}
 		default:
-			all = append(all, sig)
+			later = append(later, sig)
 		}
 	}
-	signal.Notify(s.signals, all...)
+	if s.c.Command.Bare {
+		first, later = append(first, later...), nil
+	}
+	signal.Notify(s.signals, first...)
+	return later
 }
 
 // signal answers one signal.

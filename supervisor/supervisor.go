@@ -116,12 +116,8 @@ func Run(c *Config) (code int) {
 	s.log = newLogger(c)
 	defer s.log.close()
 	signal.Notify(s.chld, unix.SIGCHLD)
-	// The Go runtime takes some 10 µs for each signal, mostly waiting.
-	notified := make(chan struct{})
-	go func() {
-		s.notify()
-		close(notified)
-	}()
+	notified := make(chan []os.Signal, 1)
+	go func() { notified <- s.notify() }()
 	if c.Subreaper {
 		if err := reaper.BecomeSubreaper(); err != nil {
 			s.log.warn("cannot become a child subreaper: orphans go to PID 1", "error", err)
@@ -133,7 +129,7 @@ func Run(c *Config) (code int) {
 		s.oomScore = ownOOMScore()
 	}
 	s.tty = c.Command != nil && ownsTerminal()
-	<-notified
+	later := <-notified
 	if err := s.setTypes(c.Types); err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
 		return 2
@@ -143,7 +139,22 @@ func Run(c *Config) (code int) {
 		s.watchEvents()
 		s.greet()
 	}
+	time.AfterFunc(aside, func() { s.serve(later) })
 	return s.run()
+}
+
+// aside is how long after the first workers were started the rest is made
+// ready that they need not wait for. A command that is over by then never
+// waits for it either.
+const aside = 3 * time.Millisecond
+
+// serve makes that rest ready: clients on the control socket are answered, and
+// the signals asked for that hardly anybody sends.
+func (s *supervisor) serve(later []os.Signal) {
+	if len(later) > 0 {
+		signal.Notify(s.signals, later...)
+	}
+	s.control.serve(s.requests, s.gone)
 }
 
 // run is the loop. A panic in it is a bug of memsup's: the container's workers
@@ -171,9 +182,6 @@ func (s *supervisor) guarded() (code int, again bool) {
 		}
 	}()
 	s.step()
-	if s.control != nil && s.control.server == nil {
-		s.control.serve(s.requests, s.gone)
-	}
 	for !s.done {
 		s.timer.Reset(s.sleep())
 		select {
@@ -326,23 +334,11 @@ func (s *supervisor) nothingLeft() bool {
 	return true
 }
 
-// close lets go of everything that is held.
+// close does what the end of the process does not do by itself.
 func (s *supervisor) close() {
 	s.flush()
 	close(s.gone)
 	s.control.close()
-	if s.watcher != nil {
-		s.watcher.Close()
-	}
-	s.meter.close()
-	if s.budget != nil {
-		s.budget.Close()
-	}
-	for _, t := range s.types {
-		if t.listen >= 0 {
-			unix.Close(t.listen)
-		}
-	}
 }
 
 var errStopping = errors.New("memsup is stopping")

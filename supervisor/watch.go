@@ -35,7 +35,7 @@ func (s *supervisor) greet() {
 	if source == "" {
 		source = "--limit"
 	}
-	s.log.info("memsup "+Version, "limit", mib(s.mem.Limit), "source", source, "available", mib(s.mem.Available),
+	s.log.info("memsup "+s.c.Version, "limit", mib(s.mem.Limit), "source", source, "available", mib(s.mem.Available),
 		"reserve", mib(s.pcfg.ReserveFor(s.mem.Limit)), "watching", s.rung)
 }
 
@@ -234,11 +234,24 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	}
 	s.hint()
 	s.nextLook = now + s.policy.NextLook(&s.obs)
+	if !s.mem.Limited && !s.ranged() {
+		s.nextLook = now + longestLook // the host's memory is others' too, and nothing here can change
+	}
 	for _, w := range s.byPID {
 		if w.state == starting && w.typ.Ready == 0 {
 			s.nextLook = min(s.nextLook, now+settleLook)
 		}
 	}
+}
+
+// ranged says whether any type's number of workers may change.
+func (s *supervisor) ranged() bool {
+	for i := range s.pcfg.Types {
+		if t := &s.pcfg.Types[i]; t.Max > t.Min {
+			return true
+		}
+	}
+	return false
 }
 
 const (

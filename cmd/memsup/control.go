@@ -27,8 +27,7 @@ func client(given map[string]setting) (*supervisor.Client, error) {
 	return supervisor.NewClient(path)
 }
 
-// clientCommand is a command that changes something in the running memsup. It
-// is to do what verb says to what its arguments name.
+// clientCommand is a command that changes something in the running memsup.
 func clientCommand(use, short string, change func(context.Context, *supervisor.Client, []string) error) *cobra.Command {
 	given := make(map[string]setting)
 	cmd := &cobra.Command{

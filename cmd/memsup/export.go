@@ -22,7 +22,6 @@ import (
 // but the last.
 type exported struct {
 	name        string
-	at          string
 	texts       []string
 	expressions []expression
 }
@@ -80,7 +79,7 @@ func units() map[string]float64 {
 
 // compile splits a text at its braces; {{ and }} are a brace each.
 func compile(e *entry) (exported, error) {
-	x := exported{name: e.key(), at: e.at}
+	x := exported{name: e.key()}
 	var text []byte
 	for i := 0; i < len(e.text); i++ {
 		switch c := e.text[i]; {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -78,27 +77,21 @@ func (l *loader) names() string {
 func (l *loader) readEnv() error {
 	l.env = os.Environ()
 	override := l.boolean("env-override", false)
-	path, given := l.get("env-file")
-	if !given {
-		path.text = ".env"
-	}
-	src, err := os.ReadFile(path.text)
+	path, src, err := l.readFile("env-file", ".env")
 	switch {
-	case err != nil && !given && errors.Is(err, os.ErrNotExist):
+	case l.err != nil:
 		return l.err
-	case err != nil && given:
-		return path.wrap(err)
 	case err != nil:
 		return err
 	}
-	vars, err := procfile.ParseEnv(path.text, src)
+	vars, err := procfile.ParseEnv(path, src)
 	if err != nil {
 		return err
 	}
 	inherited := len(l.env)
 	for _, v := range vars {
 		if strings.ContainsRune(v.Value, 0) {
-			return mistakeAt(fmt.Sprintf("%s:%d:1", path.text, v.Line), "NUL in %s; a variable cannot hold it", v.Name)
+			return mistakeAt(fmt.Sprintf("%s:%d:1", path, v.Line), "NUL in %s; a variable cannot hold it", v.Name)
 		}
 		i := slices.IndexFunc(l.env, func(s string) bool { return strings.HasPrefix(s, v.Name+"=") })
 		switch text := v.Name + "=" + v.Value; {
@@ -108,7 +101,7 @@ func (l *loader) readEnv() error {
 			l.env[i] = text
 		}
 	}
-	return l.err
+	return nil
 }
 
 // basePort gives the PORT of the first worker.

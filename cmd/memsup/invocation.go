@@ -115,12 +115,13 @@ func (l *loader) words() error {
 func (l *loader) options() *supervisor.Config {
 	reserved := read(l.settings, "reserve", reserve{percent: 10}, parseReserve)
 	c := &supervisor.Config{
+		Version:        versionName(),
 		Observe:        l.choice("mode", "act", "observe") == "observe",
 		Limit:          read(l.settings, "limit", 0, procfile.ParseSize),
 		Reserve:        reserved.bytes,
 		ReservePercent: reserved.percent,
 		Grace:          read(l.settings, "grace", 8*time.Second, parseDuration),
-		Drain:          read(l.settings, "drain", time.Minute, parsePositive),
+		Drain:          read(l.settings, "drain", time.Minute, parseDuration),
 		Control:        l.text("control", ""),
 		LogLevel:       l.choice("log-level", "info", "trace", "debug", "warn", "error", "off"),
 		LogJSON:        l.choice("log-format", "text", "json") == "json",

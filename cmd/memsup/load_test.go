@@ -40,14 +40,15 @@ func load(t *testing.T, args ...string) *supervisor.Config {
 }
 
 func TestDefaults(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: serve\n"})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\n"})
 	got := load(t, "--prefix", "off")
 	got.Env, got.Reload = nil, nil
 	want := &supervisor.Config{
 		Types: []supervisor.Type{{
-			Name: "web", Command: "serve", Range: procfile.Range{Min: 1, Max: 1}, Port: 5000,
+			Name: "web", Command: "cat", Range: procfile.Range{Min: 1, Max: 1}, Unscaled: true, Port: 5000,
 			StopSignal: unix.SIGTERM, StartLimit: 5, StartPeriod: time.Minute,
 		}},
+		Version:        "devel",
 		ReservePercent: 10,
 		Grace:          8 * time.Second,
 		Drain:          time.Minute,
@@ -86,12 +87,13 @@ env = { B = "1", "A" = "two" }
 `
 
 func TestWholeFile(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: serve\n", "memsup.toml": wholeFile})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\n", "memsup.toml": wholeFile})
 	got := load(t, "--prefix", "off", "--port", "8080")
 	got.Env, got.Reload = nil, nil
 	want := &supervisor.Config{
+		Version: "devel",
 		Types: []supervisor.Type{{
-			Name: "web", Command: "serve", Range: procfile.Range{Min: 2, Max: 8}, Port: 8080,
+			Name: "web", Command: "cat", Range: procfile.Range{Min: 2, Max: 8}, Port: 8080,
 			Priority: 10, Memory: 120 << 20, Recycle: 300 << 20, Listen: "tcp://0.0.0.0:8080",
 			Ready: 2 * time.Second, StopSignal: unix.SIGINT, Drain: 30 * time.Second,
 			Restart: supervisor.RestartOnFailure, StartLimit: 3, StartPeriod: 10 * time.Second,
@@ -116,7 +118,7 @@ func TestWholeFile(t *testing.T) {
 
 // Each option's example, and that of each key of a type, is accepted.
 func TestExamples(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: serve\nworker: work\n", ".env": ""})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\nworker: cat\n", ".env": ""})
 	for _, opt := range options {
 		if opt.example == "" {
 			continue
@@ -160,7 +162,7 @@ func TestVariables(t *testing.T) {
 }
 
 func TestEnvFile(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: serve\n", ".env": "LOAD_A=1\nLOAD_B=file\nLOAD_A=2\n"})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\n", ".env": "LOAD_A=1\nLOAD_B=file\nLOAD_A=2\n"})
 	t.Setenv("LOAD_B", "process")
 	for _, test := range []struct {
 		args []string
@@ -184,11 +186,11 @@ func TestEnvFile(t *testing.T) {
 
 func TestCommandMode(t *testing.T) {
 	writeFiles(t, map[string]string{"memsup.toml": "[web]\nworkers = 4\n[main.env]\nA = \"b\"\n"})
-	c := load(t, "--", "serve", "--fast")
+	c := load(t, "--", "cat", "--fast")
 	if c.Command == nil || c.Command.Bare {
 		t.Errorf("command is %+v", c.Command)
 	}
-	if y := c.Types[0]; y.Restart != supervisor.RestartNever || y.Port != 0 || !slices.Equal(y.Argv, []string{"serve", "--fast"}) ||
+	if y := c.Types[0]; y.Restart != supervisor.RestartNever || y.Port != 0 || !slices.Equal(y.Argv, []string{"cat", "--fast"}) ||
 		!slices.Equal(y.Env, []string{"A=b"}) {
 		t.Errorf("type is %+v", y)
 	}
@@ -196,7 +198,7 @@ func TestCommandMode(t *testing.T) {
 		t.Error("a command that runs once has nothing to reload")
 	}
 
-	c = load(t, "--scale", "2..auto", "--", "serve")
+	c = load(t, "--scale", "2..auto", "--", "cat")
 	if y := c.Types[0]; c.Command != nil || y.Name != "main" || y.Range != (procfile.Range{Min: 2, Auto: true}) ||
 		y.Port != 5000 || y.Restart != supervisor.RestartAlways {
 		t.Errorf("scaled: command %+v, type %+v", c.Command, y)
@@ -204,15 +206,15 @@ func TestCommandMode(t *testing.T) {
 
 	// What the environment says of the Procfile's types is not for a command.
 	t.Setenv("MEMSUP_SCALE", "web=2,all=3")
-	if c = load(t, "--", "serve"); c.Command == nil {
+	if c = load(t, "--", "cat"); c.Command == nil {
 		t.Error("scaled by all= of the environment")
 	}
 }
 
 func TestReload(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: serve\n"})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\n"})
 	c := load(t, "--grace", "3s")
-	if err := os.WriteFile("Procfile", []byte("web: serve\nworker: work\n"), 0o644); err != nil {
+	if err := os.WriteFile("Procfile", []byte("web: cat\nworker: cat\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	again, err := c.Reload()
@@ -228,7 +230,7 @@ func TestReload(t *testing.T) {
 }
 
 func TestSubreaperFlags(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: serve\n"})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\n"})
 	for _, test := range []struct {
 		args []string
 		want bool
@@ -292,4 +294,17 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A directory named .env is no file of variables, unless it was asked for.
+func TestEnvDirectory(t *testing.T) {
+	writeFiles(t, map[string]string{"Procfile": "web: cat\n"})
+	if err := os.Mkdir(".env", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	load(t)
+	inv, _ := parseRun([]string{"--env-file", ".env"})
+	if _, err := inv.load(); err == nil || !strings.HasPrefix(err.Error(), "--env-file: read .env: ") {
+		t.Errorf("got %v; want an error that names --env-file", err)
+	}
 }

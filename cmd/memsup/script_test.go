@@ -20,8 +20,22 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			// A program built with -race otherwise waits a second before it ends.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "run"))
-			return os.Mkdir(filepath.Join(env.WorkDir, "run"), 0o700)
+			bin := filepath.Join(env.WorkDir, "programs")
+			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+			for _, dir := range []string{filepath.Join(env.WorkDir, "run"), bin} {
+				if err := os.Mkdir(dir, 0o700); err != nil {
+					return err
+				}
+			}
+			for _, name := range []string{"serve", "work", "tick", "migrate"} {
+				if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	})
 }
@@ -34,7 +48,7 @@ func TestConfigMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("Procfile", []byte("web: serve\nworker: work\n"), 0o644); err != nil {
+	if err := os.WriteFile("Procfile", []byte("web: cat\nworker: cat\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range archive.Files {

@@ -56,21 +56,34 @@ type settings struct {
 // open reads the configuration file that the flags, the environment or the
 // default name.
 func (s *settings) open() error {
-	path, ok := s.get("config")
-	if !ok {
-		path.text = "memsup.toml"
-	}
-	src, err := os.ReadFile(path.text)
-	switch {
-	case err == nil:
-		s.file, err = parseConfig(path.text, src)
-		return err
-	case !ok && errors.Is(err, os.ErrNotExist):
-		return nil
-	case ok:
-		return path.wrap(err)
+	name, src, err := s.readFile("config", "memsup.toml")
+	if err == nil && src != nil {
+		s.file, err = parseConfig(name, src)
 	}
 	return err
+}
+
+// readFile reads the file that an option names. The default may be missing:
+// then src is nil. So may one that cannot be seen, and a directory, which .env
+// is for many who work with Python.
+func (s *settings) readFile(name, otherwise string) (path string, src []byte, err error) {
+	v, given := s.get(name)
+	if !given {
+		v.text = otherwise
+	}
+	src, err = os.ReadFile(v.text)
+	switch {
+	case err == nil:
+		return v.text, src, nil
+	case given:
+		return v.text, nil, v.wrap(err)
+	case errors.Is(err, os.ErrNotExist):
+		return v.text, nil, nil
+	}
+	if info, statErr := os.Stat(v.text); statErr != nil || info.IsDir() {
+		return v.text, nil, nil
+	}
+	return v.text, nil, err
 }
 
 // given lists where an option was written, the strongest last: the file, the

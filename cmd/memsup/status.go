@@ -31,7 +31,11 @@ func statusCommand() *cobra.Command {
 			if !watch {
 				return showStatus(cmd.Context(), cmd.OutOrStdout(), given, show)
 			}
-			return watchStatus(cmd.Context(), given, show, !asJSON && isTerminal(os.Stdout))
+			between := "\n"
+			if asJSON {
+				between = ""
+			}
+			return watchStatus(cmd.Context(), given, show, between, !asJSON && isTerminal(os.Stdout))
 		},
 	}
 	addFlags(cmd.Flags(), given, "control", "config")
@@ -58,8 +62,9 @@ const (
 )
 
 // watchStatus shows the status each second until it cannot. On a terminal
-// each takes the place of the one before, without a blank screen between.
-func watchStatus(ctx context.Context, given map[string]setting, show func(context.Context, io.Writer, *supervisor.Client) error, terminal bool) error {
+// each takes the place of the one before, without a blank screen meanwhile;
+// elsewhere the text between separates them.
+func watchStatus(ctx context.Context, given map[string]setting, show func(context.Context, io.Writer, *supervisor.Client) error, between string, terminal bool) error {
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
 	for first := true; ; first = false {
@@ -73,6 +78,8 @@ func watchStatus(ctx context.Context, given map[string]setting, show func(contex
 			out = home + clearRest + out
 		case terminal:
 			out = home + strings.ReplaceAll(out, "\n", clearLine+"\n") + clearRest
+		case !first:
+			out = between + out
 		}
 		if _, err := io.WriteString(os.Stdout, out); err != nil {
 			return fmt.Errorf("cannot print the status: %w", err)

@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/procfile"
+	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
 )
 
@@ -34,7 +37,15 @@ func (l *loader) addTypes(c *supervisor.Config) error {
 			return err
 		}
 	}
-	return l.addExport(c)
+	if err := l.addExport(c); err != nil {
+		return err
+	}
+	for i := range c.Types {
+		if err := l.checkProgram(&c.Types[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkTables says which table of the file is of no type or has a wrong value,
@@ -102,7 +113,10 @@ func (l *loader) addProcfile(c *supervisor.Config, formations []formation) error
 		if !l.selected(e.Name, named) {
 			continue
 		}
-		c.Types = append(c.Types, supervisor.Type{Name: e.Name, Command: e.Command, Range: r, Port: ports[e.Name]})
+		c.Types = append(c.Types, supervisor.Type{
+			Name: e.Name, Command: e.Command, Range: r, Port: ports[e.Name],
+			Unscaled: !named && r == procfile.Range{Min: 1, Max: 1},
+		})
 	}
 	if len(c.Types) == 0 {
 		return fmt.Errorf("only release in %s, which runs by name; write memsup run release", l.from)
@@ -135,6 +149,42 @@ func checkPorts(t *supervisor.Type) error {
 	}
 	_, err := procfile.Port(t.Name, t.Port, last)
 	return err
+}
+
+// checkProgram says whether the program of a type's one simple command is
+// there: what would fail at every start is a mistake in the Procfile. What a
+// shell will make of its line is not looked into.
+func (l *loader) checkProgram(t *supervisor.Type) error {
+	e, ok := l.entry(t.Name)
+	if !ok || l.inv.isCommand {
+		return nil
+	}
+	env := append(slices.Clone(l.env), t.Env...)
+	argv, simple := procfile.Simple(t.Command, func(name string) (string, bool) {
+		if name == "PORT" || name == "PS" {
+			return "0", true
+		}
+		return lookup(env, name)
+	})
+	if !simple {
+		return nil
+	}
+	err := spawn.Find(argv[0], env)
+	if err == nil {
+		return nil
+	}
+	at := fmt.Sprintf("%s:%d:%d", l.from, e.Line, e.Column)
+	return mistakeAt(at, "%w; write a program that is in PATH, or its path", err)
+}
+
+// lookup finds a variable; the last one wins.
+func lookup(env []string, name string) (string, bool) {
+	for _, v := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // apply gives t what the table says, but for the number of workers, which

@@ -11,6 +11,14 @@ import (
 // version is set by the linker: -ldflags "-X main.version=1.2.3".
 var version string
 
+// versionName is the version alone.
+func versionName() string {
+	if version == "" {
+		return "devel"
+	}
+	return version
+}
+
 // versionText is the version, the commit it was built from and Go's version.
 func versionText() string {
 	name, commit := version, "unknown"

@@ -1,0 +1,4 @@
+# Serve on the socket that memsup opened, and on nothing else.
+bind_to_activated_sockets "only"
+threads 1, 5
+workers 0

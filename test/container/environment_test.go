@@ -1,0 +1,62 @@
+//go:build container
+
+package container
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// What a worker is told of its memory is what `docker inspect` says and what
+// the cgroup's files say at that moment.
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	c := start(t, &workersImage, append(memory("300m"), "--cpus", "0.5"), "--", "stress", "environment")
+	c.await(1, "available=")
+	if code := c.wait(); code != 0 {
+		t.Errorf("exit status %d, want 0", code)
+	}
+	got := map[string]string{}
+	for _, line := range c.out() {
+		name, value, _ := strings.Cut(strings.TrimPrefix(line, "stress: "), "=")
+		got[name] = value
+	}
+	if limit := c.inspect("{{.HostConfig.Memory}}"); got["MEM_LIMIT"] != limit || got["limit"] != limit {
+		t.Errorf("MEM_LIMIT=%s, the cgroup says %s, docker %s", got["MEM_LIMIT"], got["limit"], limit)
+	}
+	if got["CPU_LIMIT"] != "0.5" {
+		t.Errorf("CPU_LIMIT=%s, want 0.5", got["CPU_LIMIT"])
+	}
+	told, real := number(t, got["MEM_AVAILABLE"]), number(t, got["available"])
+	if d := told - real; d < -8<<20 || d > 8<<20 {
+		t.Errorf("MEM_AVAILABLE=%d, the cgroup's files say %d", told, real)
+	}
+}
+
+// MEM_AVAILABLE stands the truth test: a process that takes memory until it is
+// refused gets that much, within a twentieth of the limit.
+func TestAvailableIsTrue(t *testing.T) {
+	t.Parallel()
+	c := start(t, &workersImage, memory("256m"), "--", "stress", "take")
+	var took, told int64
+	line := c.await(1, "took")
+	if _, err := fmt.Sscanf(line, "stress: took %d MEM_AVAILABLE %d", &took, &told); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	t.Logf("took %d, was told %d", took, told)
+	if d := told - took; d < -256<<20/20 || d > 256<<20/20 {
+		t.Errorf("took %d bytes, MEM_AVAILABLE said %d", took, told)
+	}
+}
+
+// `memsup env` says in a shell of the container what a worker was told.
+func TestEnvCommand(t *testing.T) {
+	t.Parallel()
+	c := start(t, &workersImage, append(memory("300m"), files(t, "stop")...))
+	c.await(2, ": ready")
+	if !strings.Contains(c.exec("memsup", "env", "--format", "dotenv"), "MEM_LIMIT=314572800") {
+		t.Error("no MEM_LIMIT=314572800 in `memsup env --format dotenv`")
+	}
+	c.stop(0)
+}

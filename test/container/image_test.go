@@ -1,0 +1,151 @@
+//go:build container
+
+package container
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The images, each built when the first test asks for it.
+var (
+	gunicornImage = image{name: "gunicorn", dir: "../../examples/docker/gunicorn", programs: []string{"memsup"}}
+	pumaImage     = image{name: "puma", dir: "../../examples/docker/puma", programs: []string{"memsup"}}
+	workersImage  = image{name: "workers", dir: "testdata/workers", programs: []string{"memsup", "web", "worker", "stress"}}
+	initsImage    = image{name: "inits", dir: "testdata/inits", programs: []string{"stress"}}
+	linkedImage   = image{name: "linked", dir: "testdata/linked", programs: []string{"memsup"}, from: &initsImage}
+)
+
+// image is a directory with a Dockerfile, and the programs of this module that
+// it copies.
+type image struct {
+	name     string
+	dir      string
+	programs []string
+	from     *image // the image of this list that the Dockerfile starts from
+
+	once sync.Once
+	err  error
+}
+
+// tag builds the image unless this run has it already, and returns its name.
+// Docker's own cache keeps the layers with Debian's packages from run to run.
+func (i *image) tag(t *testing.T) string {
+	t.Helper()
+	if unusable != "" {
+		t.Skip(unusable)
+	}
+	i.once.Do(func() {
+		start := time.Now()
+		i.err = i.build()
+		t.Logf("image %s: %.1f s", i.name, time.Since(start).Seconds())
+	})
+	if i.err != nil {
+		t.Fatalf("cannot build the image %s: %v", i.name, i.err)
+	}
+	return "memsup-test/" + i.name
+}
+
+func (i *image) build() error {
+	if i.from != nil {
+		i.from.once.Do(func() { i.from.err = i.from.build() })
+		if i.from.err != nil {
+			return i.from.err
+		}
+	} else if err := base(); err != nil {
+		return err
+	}
+	programs, err := programs()
+	if err != nil {
+		return err
+	}
+	context, err := os.MkdirTemp(scratch, i.name)
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(context, os.DirFS(i.dir)); err != nil {
+		return err
+	}
+	for _, p := range i.programs {
+		if err := os.Link(filepath.Join(programs, p), filepath.Join(context, p)); err != nil {
+			return err
+		}
+	}
+	tag := "memsup-test/" + i.name
+	before, _ := docker("image", "inspect", "--format", "{{.Id}}", tag)
+	args := []string{"build", "--network", "host", "--tag", tag}
+	for _, name := range []string{"http_proxy", "https_proxy"} {
+		if os.Getenv(name) != "" {
+			args = append(args, "--build-arg", name)
+		}
+	}
+	if _, err := docker(append(args, context)...); err != nil {
+		return err
+	}
+	after, err := docker("image", "inspect", "--format", "{{.Id}}", tag)
+	if before != "" && before != after {
+		_, _ = docker("rmi", before) // refused while another run uses it
+	}
+	return err
+}
+
+// base makes debian:bookworm-slim out of Debian's packages, once for each
+// recipe; an image of that name from elsewhere is taken as it is. What this
+// machine's apt is told about its archive, apt is told inside the image, where
+// the Dockerfiles run it.
+var base = sync.OnceValue(func() error {
+	const name, label = "debian:bookworm-slim", "memsup-test.recipe"
+	recipe := []string{"--variant=minbase"}
+	for _, dir := range []string{"doc", "man", "locale", "info"} {
+		recipe = append(recipe, "--dpkgopt=path-exclude=/usr/share/"+dir+"/*")
+	}
+	settings, err := exec.Command("apt-config", "dump", "--no-empty", "--format", "%f \"%v\";%n",
+		"Acquire::http", "Acquire::https", "Acquire::Check-Valid-Until", "Acquire::Check-Date").Output()
+	if err != nil && os.Getenv("CI") == "true" {
+		return fmt.Errorf("apt-config dump: %w", err)
+	}
+	for line := range strings.Lines(string(settings)) {
+		recipe = append(recipe, "--aptopt="+strings.TrimSpace(line))
+	}
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(recipe, "\n"))))
+	if found, err := docker("image", "inspect", "--format", `{{index .Config.Labels "`+label+`"}}`, name); err == nil && (found == "" || found == hash) {
+		return nil
+	}
+	tar := filepath.Join(scratch, "base.tar")
+	if out, err := exec.Command("mmdebstrap", append(recipe, "bookworm", tar)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+	}
+	_, err = docker("import", "--change", "LABEL "+label+"="+hash, tar, name)
+	return err
+})
+
+// programs builds memsup and the workers as static binaries and returns their
+// directory.
+var programs = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "bin")
+	packages := []string{"../../examples/web", "../../examples/worker", "./stress"}
+	binary := os.Getenv("MEMSUP_BINARY")
+	if binary == "" {
+		packages = append(packages, "../../cmd/memsup")
+	}
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", dir + "/"}, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	if binary == "" {
+		return dir, nil
+	}
+	b, err := os.ReadFile(binary)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "memsup"), b, 0o755)
+})
