@@ -14,15 +14,17 @@ func (s SignalSet) Has(sig unix.Signal) bool { return s&bit(sig) != 0 }
 
 func bit(sig unix.Signal) SignalSet { return 1 << (uint(sig) - 1) }
 
-// Written by entry, before the Go runtime runs.
+// Written by entry, before the Go runtime runs; scratch is its own.
 var (
-	scratch        [4]uint64
+	scratch        [4]uint64 //lint:ignore U1000 entry uses it
 	ignoredAtEntry SignalSet
 	blockedAtEntry SignalSet
 	entered        uint64
 )
 
 // entry is the program's entry point in binaries linked for it.
+//
+//lint:ignore U1000 the linker is told of it
 func entry()
 
 // The Go runtime replaces the disposition of every signal but these, so they

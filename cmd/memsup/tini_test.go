@@ -112,8 +112,22 @@ var tiniEntry = regexp.MustCompile(`(?m)^  (-\w|--version|TINI_\w+)\b`)
 
 func TestTiniCommandLine(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"-h"}, {"-s", "-h", "true"}, {"-s"}, {"-s", "--"}, {"-Z"}, {"-sZ", "true"}, {"-é"}, {"-:"}, {"-;"}, {"-e"}, {"-sp"},
-		{"--help"}, {"--version", "true"}, {"-s", "--version"}, {"---"},
+		{},
+		{"-h"},
+		{"-s", "-h", "true"},
+		{"-s"},
+		{"-s", "--"},
+		{"-Z"},
+		{"-sZ", "true"},
+		{"-é"},
+		{"-:"},
+		{"-;"},
+		{"-e"},
+		{"-sp"},
+		{"--help"},
+		{"--version", "true"},
+		{"-s", "--version"},
+		{"---"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			peerCase{args: args}.sameUsage(t, "tini", tiniEntry)
@@ -121,8 +135,14 @@ func TestTiniCommandLine(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"--version"},
-		{"-e", "256", "true"}, {"-e-1", "true"}, {"-e", "x", "true"}, {"-se3x", "true"},
-		{"-p", "KILL", "true"}, {"-p", "9", "true"}, {"-pSIGFOO", "true"}, {"-p", "", "true"},
+		{"-e", "256", "true"},
+		{"-e-1", "true"},
+		{"-e", "x", "true"},
+		{"-se3x", "true"},
+		{"-p", "KILL", "true"},
+		{"-p", "9", "true"},
+		{"-pSIGFOO", "true"},
+		{"-p", "", "true"},
 		{"-s", "-e", "", "true"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) { peerCase{args: args}.same(t, "tini") })

@@ -1,0 +1,54 @@
+# memsup's tasks. `make run` and `make test` need Go alone.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# The entry point asks the kernel which signals are ignored and blocked before
+# the Go runtime changes them: package spawn.
+ENTRY   := -E github.com/memsup/memsup/spawn.entry
+LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
+TOOL    := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: build run test race lint fuzz bench container clean need-go
+
+build: need-go ## bin/memsup, static and stripped
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
+
+run: build ## the example: a web server and a queue worker under memsup
+	CGO_ENABLED=0 $(GO) build -o bin/ ./examples/web ./examples/worker
+	PATH="$(CURDIR)/bin:$$PATH" memsup run --procfile examples/Procfile --config examples/memsup.toml
+
+test: need-go ## every test that needs no privilege
+	$(GO) test -ldflags '$(ENTRY)' ./...
+
+race: need-go ## the same under the race detector (needs a C compiler)
+	$(GO) test -race ./...
+
+lint: need-go ## gofumpt, go vet, staticcheck
+	@out="$$($(TOOL) gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags container ./test/...
+	GOARCH=arm64 $(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) staticcheck -tags container ./test/...
+
+FUZZTIME ?= 20s
+fuzz: need-go ## each fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+bench: build ## beside tini, dumb-init, catatonit, s6 and supervisord
+	$(GO) run ./test/bench
+
+container: need-go ## the same promises in Docker (needs root, Docker, mmdebstrap)
+	$(GO) test -tags container -timeout 20m ./test/container
+
+clean:
+	rm -rf bin
+
+need-go:
+	@command -v $(GO) >/dev/null || { echo "make: Go is missing; install Go 1.26 or newer: https://go.dev/dl/"; exit 1; }
