@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -156,7 +157,7 @@ func controllingTerminal() bool {
 	return true
 }
 
-// takeTerminal finds out whether standard input is the terminal that memsup
+// ownsTerminal finds out whether standard input is the terminal that memsup
 // may hand to its command: only the session that controls it has a say in it.
 func ownsTerminal() bool {
 	_, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
@@ -169,7 +170,10 @@ func (s *supervisor) suspend(group int) {
 	signal.Ignore(unix.SIGTTOU)
 	own := unix.Getpgrp()
 	_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, own)
-	_ = s.sys.kill(s.sys.pid, unix.SIGSTOP)
+	// To this very thread: it must have stopped before it looks further.
+	runtime.LockOSThread()
+	_ = unix.Tgkill(s.sys.pid, unix.Gettid(), unix.SIGSTOP)
+	runtime.UnlockOSThread()
 	if fg, err := unix.IoctlGetInt(0, unix.TIOCGPGRP); err == nil && fg == own {
 		_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, group)
 	}

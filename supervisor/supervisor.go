@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -86,7 +87,7 @@ type supervisor struct {
 	signals  chan os.Signal
 	events   chan struct{}
 	requests chan request
-	timer    *time.Timer
+	alarm    alarm
 }
 
 // Run runs c's workers until there is nothing left to do and returns the exit
@@ -104,7 +105,7 @@ func Run(c *Config) (code int) {
 		gone:     make(chan struct{}),
 		stdout:   &sink{to: os.Stdout},
 		stderr:   &sink{to: os.Stderr},
-		timer:    time.NewTimer(time.Hour),
+		alarm:    alarm{rings: make(chan struct{}, 1), fd: -1},
 	}
 	s.sys = system{
 		pid:         unix.Getpid(),
@@ -155,6 +156,9 @@ func (s *supervisor) serve(later []os.Signal) {
 		signal.Notify(s.signals, later...)
 	}
 	s.control.serve(s.requests, s.gone)
+	// One thread of Go code is plenty for what memsup does, and a second one
+	// would be woken whenever the first has two things to do.
+	runtime.GOMAXPROCS(1)
 }
 
 // run is the loop. A panic in it is a bug of memsup's: the container's workers
@@ -183,7 +187,7 @@ func (s *supervisor) guarded() (code int, again bool) {
 	}()
 	s.step()
 	for !s.done {
-		s.timer.Reset(s.sleep())
+		s.alarm.set(s.sleep())
 		select {
 		case <-s.chld:
 			s.reap()
@@ -195,7 +199,7 @@ func (s *supervisor) guarded() (code int, again bool) {
 			s.sampled(m)
 		case r := <-s.requests:
 			r.reply <- s.answer(r)
-		case <-s.timer.C:
+		case <-s.alarm.rings:
 		}
 		s.step()
 	}
@@ -237,7 +241,7 @@ func (s *supervisor) step() {
 // sleep is how long the loop may sleep where nothing else wakes it.
 func (s *supervisor) sleep() time.Duration {
 	now := s.now()
-	next := now + time.Hour
+	next := now + never
 	if s.ending {
 		next = min(next, s.endBy)
 	} else if s.watches() {

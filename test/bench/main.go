@@ -7,16 +7,17 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -54,6 +55,13 @@ func main() {
 
 func bench(e extent, path string) error {
 	runtime.LockOSThread() // the children's parent-death signal follows this thread
+	// What nohup and shells ignore for the background is not passed on: an init
+	// has more to do then. A signal that is caught here is not ignored below.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	debug.SetGCPercent(-1)
 	dir, err := os.MkdirTemp("", "memsup-bench-")
 	if err != nil {
@@ -83,6 +91,12 @@ func bench(e extent, path string) error {
 			return err
 		}
 	}
+	if e == quick {
+		fmt.Println("A quick run: what follows shows that it runs, and neither times nor targets.")
+	}
+	fmt.Printf("%d CPUs, %s. ", runtime.NumCPU(), time.Now().Format(time.DateOnly))
+	fmt.Println("Medians, and in brackets the 10th and 90th percentiles. After a program's own figure: memsup's divided by it, the median of pairs measured in turns.")
+	fmt.Printf("\n%s", processes)
 	library := newTable("containerd/cgroups")
 	if err := size(library, path); err != nil {
 		return err
@@ -90,9 +104,7 @@ func bench(e extent, path string) error {
 	if err := benchmarks(library, e); err != nil {
 		return err
 	}
-	fmt.Printf("%d CPUs, %s. ", runtime.NumCPU(), time.Now().Format(time.DateOnly))
-	fmt.Println("Medians, and in brackets the 10th and 90th percentiles. After a program's own figure: memsup's divided by it, the median of pairs measured in turns.")
-	fmt.Printf("\n%s\n%s", processes, library)
+	fmt.Printf("\n%s", library)
 	return nil
 }
 
@@ -181,11 +193,11 @@ func size(t *table, path string) error {
 
 // benchmarks runs those that the packages have themselves.
 func benchmarks(t *table, e extent) error {
-	budget, err := goBench("./budget", "^Benchmark(Read|ContainerdStat|ReadVersusContainerd)$", e.count)
+	budget, err := goBench("budget", "^Benchmark(Read|ContainerdStat|ReadVersusContainerd)$", e.count)
 	if err != nil {
 		return err
 	}
-	policy, err := goBench("./policy", "^BenchmarkDecide$", e.count)
+	policy, err := goBench("policy", "^BenchmarkDecide$", e.count)
 	if err != nil {
 		return err
 	}
@@ -207,9 +219,11 @@ func benchmarks(t *table, e extent) error {
 func goBench(pkg, pattern string, count int) (map[string][]float64, error) {
 	figures := map[string][]float64{}
 	for range count {
-		out, err := exec.Command("go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "100ms", pkg).Output()
+		cmd := exec.Command("go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "100ms", "github.com/memsup/memsup/"+pkg)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
 		if err != nil {
-			return nil, fmt.Errorf("go test -bench %s: %w\n%s", pkg, err, out)
+			return nil, fmt.Errorf("benchmarks of %s: %w\n%s", pkg, err, out)
 		}
 		for line := range strings.Lines(string(out)) {
 			name, rest, ok := strings.Cut(strings.TrimPrefix(line, "Benchmark"), "\t")
@@ -227,7 +241,7 @@ func goBench(pkg, pattern string, count int) (map[string][]float64, error) {
 		}
 	}
 	if len(figures) == 0 {
-		return nil, errors.New("go test -bench " + pkg + ": no benchmark matches " + pattern)
+		return nil, fmt.Errorf("benchmarks of %s: none matches %s", pkg, pattern)
 	}
 	return figures, nil
 }
