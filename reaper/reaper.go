@@ -30,12 +30,8 @@ func Reap(before func(pid int), ended func(pid int, status unix.WaitStatus)) (re
 			}
 			before(next)
 		}
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(next, &status, unix.WNOHANG, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case pid <= 0:
+		status, pid, err := collect(next)
+		if pid <= 0 {
 			return err == nil, ignoreNoChild(err)
 		}
 		ended(pid, status)
@@ -50,13 +46,35 @@ type siginfo struct {
 	_                  [108]byte
 }
 
+// The calls below return at once, so the Go scheduler is not told of them: it
+// would wake a second thread to take over meanwhile, for each of thousands.
+
+// collect is wait4(2) without waiting; 0 where no child has ended.
+func collect(which int) (status unix.WaitStatus, pid int, err error) {
+	var raw int32
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_WAIT4, uintptr(which), uintptr(unsafe.Pointer(&raw)), unix.WNOHANG, 0, 0, 0)
+		switch errno {
+		case 0:
+			return unix.WaitStatus(raw), int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, 0, errno
+		}
+	}
+}
+
 // peek finds a child that has ended without collecting it; 0 where none has.
 func peek() (pid int, err error) {
 	var info siginfo
 	for {
-		err = unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return int(info.pid), err
+		_, _, errno := unix.RawSyscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(info.pid), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
 		}
 	}
 }

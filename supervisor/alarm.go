@@ -33,7 +33,7 @@ func (a *alarm) set(d time.Duration) {
 		return
 	}
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, d.Nanoseconds()))}
-	_ = unix.TimerfdSettime(a.fd, 0, &spec, nil)
+	unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(a.fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 }
 
 func (a *alarm) open() {
@@ -63,8 +63,8 @@ func (a *alarm) ring() {
 	}
 }
 
-// wasRead takes the timer's count. The call returns at once, so the scheduler,
-// and with it the monitor thread, need not hear of it.
+// wasRead takes the timer's count. The call returns at once, as setting it
+// does, so the scheduler, and with it the monitor thread, need not hear of it.
 func wasRead(fd uintptr) bool {
 	var count uint64
 	_, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&count)), 8)

@@ -25,7 +25,7 @@ func (s *supervisor) reap() {
 // id is still its own: in systemd's mixed way the main process decides how
 // long its children live. While memsup ends they have the grace instead.
 func (s *supervisor) beforeReap() func(pid int) {
-	if len(s.byPID) == 0 {
+	if len(s.byPID) == 0 || s.c.Command != nil && !s.c.Command.TermOrphans {
 		return nil
 	}
 	return func(pid int) {
@@ -33,13 +33,11 @@ func (s *supervisor) beforeReap() func(pid int) {
 		switch {
 		case w == nil:
 		case s.c.Command != nil:
-			if s.c.Command.TermOrphans {
-				sig := unix.SIGTERM
-				if to, ok := s.c.Rewrite[sig]; ok {
-					sig = to
-				}
-				_ = s.sys.kill(-pid, sig)
+			sig := unix.SIGTERM
+			if to, ok := s.c.Rewrite[sig]; ok {
+				sig = to
 			}
+			_ = s.sys.kill(-pid, sig)
 		case !s.ending:
 			_ = s.sys.kill(-pid, unix.SIGKILL)
 		}

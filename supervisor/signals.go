@@ -24,31 +24,30 @@ var procfileSignals = [...]os.Signal{
 // that can be, except those that speak to memsup itself (CHLD, TTIN, TTOU),
 // that the Go runtime uses (URG, PROF), and synchronous faults.
 //
-// The runtime needs some 30 µs for each. So the ones that would end memsup or
-// that people send come first, and later asks for the rest, which until then
-// do nothing.
+// The runtime needs some 30 µs for each. So the real-time signals, half of
+// all, are left for later: until they are asked for they do nothing.
 func (s *supervisor) notify() (later []os.Signal) {
 	if s.c.Command == nil {
 		signal.Notify(s.signals, procfileSignals[:]...)
 		signal.Ignore(unix.SIGPIPE)
 		return nil
 	}
-	first := []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGCONT}
+	var first []os.Signal
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		switch sig {
 		case unix.SIGCHLD, unix.SIGURG, unix.SIGPROF, unix.SIGKILL, unix.SIGSTOP,
-			unix.SIGFPE, unix.SIGILL, unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, 32, 33,
-			unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGCONT:
+			unix.SIGFPE, unix.SIGILL, unix.SIGSEGV, unix.SIGBUS, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, 32, 33:
+			continue
 		case unix.SIGTTIN, unix.SIGTTOU:
-			if s.c.Command.SuspendSelf {
-				later = append(later, sig)
+			if !s.c.Command.SuspendSelf {
+				continue
 			}
-		default:
+		}
+		if sig < 34 || s.c.Command.Bare {
+			first = append(first, sig)
+		} else {
 			later = append(later, sig)
 		}
-	}
-	if s.c.Command.Bare {
-		first, later = append(first, later...), nil
 	}
 	signal.Notify(s.signals, first...)
 	return later

@@ -147,7 +147,7 @@ func Run(c *Config) (code int) {
 // aside is how long after the first workers were started the rest is made
 // ready that they need not wait for. A command that is over by then never
 // waits for it either.
-const aside = 3 * time.Millisecond
+const aside = 10 * time.Millisecond
 
 // serve makes that rest ready: clients on the control socket are answered, and
 // the signals asked for that hardly anybody sends.

@@ -75,6 +75,12 @@ func (x *terminal) until(text string) {
 			x.seen = after
 			return
 		}
+		ready := []unix.PollFd{{Fd: int32(x.master.Fd()), Events: unix.POLLIN}}
+		if n, err := unix.Poll(ready, 20_000); n == 0 {
+			x.t.Fatalf("the screen does not show %q: it shows %q", text, x.seen)
+		} else if err == unix.EINTR {
+			continue
+		}
 		n, err := x.master.Read(buf)
 		if err != nil {
 			x.t.Fatalf("the screen never showed %q: %v", text, err)
@@ -91,14 +97,16 @@ func TestInteractiveShellHasJobControl(t *testing.T) {
 	x.typed("cat\n")
 	x.until("cat\r\n")
 	x.typed("one\n")
-	x.until("one\r\none\r\n")
+	x.until("one\r\n") // as typed
+	x.until("one\r\n") // as cat writes it
 	x.typed("\x1a") // Ctrl-Z
 	x.until("Stopped")
 	x.until("<prompt>")
 	x.typed("echo still $((40+2)); fg\n")
 	x.until("still 42")
 	x.typed("two\n")
-	x.until("two\r\ntwo\r\n")
+	x.until("two\r\n")
+	x.until("two\r\n")
 	x.typed("\x03") // Ctrl-C
 	x.until("<prompt>")
 	x.typed("exit 3\n")
@@ -124,14 +132,16 @@ func TestSuspendedWithItsCommand(t *testing.T) {
 	x.typed(exe + " cat\n")
 	x.until("cat\r\n")
 	x.typed("one\n")
-	x.until("one\r\none\r\n")
+	x.until("one\r\n") // as typed
+	x.until("one\r\n") // as cat writes it
 	x.typed("\x1a")
 	x.until("Stopped")
 	x.until("<prompt>")
 	x.typed("fg\n")
 	x.until("cat\r\n")
 	x.typed("two\n")
-	x.until("two\r\ntwo\r\n")
+	x.until("two\r\n")
+	x.until("two\r\n")
 	x.typed("\x04") // end of input
 	x.until("<prompt>")
 	x.typed("exit 0\n")

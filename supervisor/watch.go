@@ -117,8 +117,9 @@ func (s *supervisor) noteOOM(now time.Duration) {
 const oomPatience = time.Second
 
 // calm is how often workers are measured when all are ready and memory is
-// plenty: nobody decides anything by it.
-const calm = 30 * time.Second
+// plenty: nobody decides anything by it. Whoever asks for the status has them
+// measured for his next question.
+const calm = 5 * time.Minute
 
 // measure asks the meter for samples unless it is still at work.
 func (s *supervisor) measure(now time.Duration) {
@@ -135,16 +136,16 @@ func (s *supervisor) measure(now time.Duration) {
 	} else if plenty && !unready && now-s.meter.last < calm {
 		return
 	}
-	full := 1
-	if now-s.meter.full < time.Second {
-		full = 0
-	} else {
-		s.meter.full = now
-	}
-	s.ask(now, full)
+	s.ask(now)
 }
 
-func (s *supervisor) ask(now time.Duration, full int) {
+// ask has every worker measured cheaply, and at most one a second exactly
+// besides those that never were.
+func (s *supervisor) ask(now time.Duration) {
+	full := 0
+	if now-s.meter.full >= time.Second {
+		full, s.meter.full = 1, now
+	}
 	q := question{full: full, samples: s.samples}
 	s.targets = s.targets[:0]
 	for _, t := range s.types {
