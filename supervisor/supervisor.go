@@ -78,6 +78,7 @@ type supervisor struct {
 	stdout, stderr *sink
 	draining       []*output         // of workers that have ended
 	said           map[string]string // the last one-off line by topic
+	lean           bool              // dropStartup was called
 
 	decisions []Decision
 	control   *control

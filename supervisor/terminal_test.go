@@ -99,7 +99,7 @@ func TestInteractiveShellHasJobControl(t *testing.T) {
 	x.typed("one\n")
 	x.until("one\r\n") // as typed
 	x.until("one\r\n") // as cat writes it
-	x.typed("\x1a") // Ctrl-Z
+	x.typed("\x1a")    // Ctrl-Z
 	x.until("Stopped")
 	x.until("<prompt>")
 	x.typed("echo still $((40+2)); fg\n")

@@ -238,10 +238,16 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	if !s.mem.Limited && !s.ranged() {
 		s.nextLook = now + longestLook // the host's memory is others' too, and nothing here can change
 	}
+	starts := false
 	for _, w := range s.byPID {
+		starts = starts || w.state == starting
 		if w.state == starting && w.typ.Ready == 0 {
 			s.nextLook = min(s.nextLook, now+settleLook)
 		}
+	}
+	if !starts && !s.lean {
+		s.lean = true
+		dropStartup()
 	}
 }
 
