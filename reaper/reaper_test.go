@@ -1,0 +1,114 @@
+package reaper
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain runs a test's body in a process of its own when it is told to:
+// Reap takes every child of the process, the test binary's too.
+func TestMain(m *testing.M) {
+	switch os.Getenv("REAPER_TEST") {
+	case "":
+		os.Exit(m.Run())
+	case "statuses":
+		os.Exit(statuses())
+	case "orphans":
+		os.Exit(orphans())
+	}
+}
+
+func inOwnProcess(t *testing.T, name string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), "REAPER_TEST="+name, "GORACE=atexit_sleep_ms=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestReapReportsEveryStatus(t *testing.T) { inOwnProcess(t, "statuses") }
+func TestReapTakesOrphans(t *testing.T)       { inOwnProcess(t, "orphans") }
+
+// shell starts a shell and gives its pid; what it prints goes to stderr.
+func shell(script string) int {
+	p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", script}, &os.ProcAttr{Files: []*os.File{nil, os.Stderr, os.Stderr}})
+	if err != nil {
+		panic(err)
+	}
+	pid := p.Pid
+	_ = p.Release()
+	return pid
+}
+
+// wait blocks until some child has ended.
+func wait() {
+	var info unix.Siginfo
+	_ = unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+}
+
+func statuses() int {
+	want := map[int]int{shell("exit 0"): 0, shell("exit 7"): 7, shell("kill -TERM $$"): 128 + 15}
+	before := map[int]bool{}
+	remaining := true
+	for remaining {
+		wait()
+		var err error
+		remaining, err = Reap(func(pid int) {
+			if err := unix.Kill(pid, 0); err != nil {
+				println("pid", pid, "was collected before it was told of")
+				os.Exit(1)
+			}
+			before[pid] = true
+		}, func(pid int, status unix.WaitStatus) {
+			code := status.ExitStatus()
+			if status.Signaled() {
+				code = 128 + int(status.Signal())
+			}
+			if code != want[pid] || !before[pid] {
+				println("pid", pid, "ended with", code, "want", want[pid], "told before:", before[pid])
+				os.Exit(1)
+			}
+			delete(want, pid)
+		})
+		if err != nil {
+			println(err.Error())
+			return 1
+		}
+	}
+	if len(want) > 0 {
+		println(len(want), "children were never reported")
+		return 1
+	}
+	return 0
+}
+
+func orphans() int {
+	if err := BecomeSubreaper(); err != nil || !IsSubreaper() {
+		println("cannot become a subreaper")
+		return 1
+	}
+	const n = 200
+	shell("i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done")
+	seen := 0
+	for remaining := true; remaining; {
+		wait()
+		var err error
+		if remaining, err = Reap(nil, func(int, unix.WaitStatus) { seen++ }); err != nil {
+			println(err.Error())
+			return 1
+		}
+	}
+	if seen != n+1 {
+		println("reaped", seen, "want", n+1)
+		return 1
+	}
+	return 0
+}
