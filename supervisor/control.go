@@ -34,6 +34,8 @@ type request struct {
 	restart string
 	stop    string
 	start   string
+	events  chan Decision // to listen to
+	leave   bool          // no longer
 	reply   chan reply
 }
 
@@ -171,6 +173,7 @@ func (c *control) serve(requests chan<- request, ended <-chan struct{}) {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		answerWith(w, pass(request{status: true}))
 	})
+	mux.HandleFunc("GET /v1/events", streamEvents(pass, ended))
 	change := func(name string, wish func(*json.Decoder, *request) error) {
 		mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 			if uid := r.Context().Value(peer{}).(int); uid != 0 && uid != os.Geteuid() {

@@ -105,6 +105,7 @@ var options = map[string]func(c *Config){
 	"group":       func(c *Config) { c.Group = true },
 	"remap-7":     func(c *Config) { c.Remap = []int{7} },
 	"rewrite":     func(c *Config) { c.Rewrite = map[unix.Signal]unix.Signal{unix.SIGTERM: unix.SIGUSR1} },
+	"recycle":     func(c *Config) { c.each(func(t *Type) { t.Recycle = 1 }) },
 	"observe":     func(c *Config) { c.Observe = true },
 }
 

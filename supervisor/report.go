@@ -29,6 +29,7 @@ func (s *supervisor) decided(action, worker, reason string) {
 		s.decisions = append(s.decisions[:0], s.decisions[1:]...)
 	}
 	s.decisions = append(s.decisions, d)
+	s.tell(d)
 }
 
 // status is everything as it is now.
@@ -162,6 +163,9 @@ func (s *supervisor) answer(r request) (out reply) {
 			s.ask(now)
 		}
 		return reply{status: s.status()}
+	}
+	if r.events != nil {
+		return reply{err: s.hear(r.events, r.leave)}
 	}
 	if s.c.Command != nil {
 		return reply{err: fmt.Errorf("a single command cannot be scaled, restarted or stopped: run a Procfile")}

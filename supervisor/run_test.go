@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -209,4 +210,21 @@ func TestSharedSocket(t *testing.T) {
 	r.want("yes")
 	r.signal(unix.SIGTERM)
 	r.end(0)
+}
+
+func TestEventsAreStreamed(t *testing.T) {
+	r := launch(t, "procfile", "ready-now recycle", "web=$T worker up")
+	r.want("up")
+	resp, err := r.client().http.Get("http://memsup/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var d Decision
+	if err := json.NewDecoder(resp.Body).Decode(&d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Action != "recycle" || d.Worker != "web.1" || d.Reason == "" {
+		t.Errorf("decision %+v", d)
+	}
 }

@@ -81,6 +81,7 @@ type supervisor struct {
 	lean           bool              // dropStartup was called
 
 	decisions []Decision
+	hearing   []chan Decision // clients of GET /v1/events
 	control   *control
 	gone      chan struct{} // closed when the loop has ended
 
