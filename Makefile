@@ -6,6 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # The entry point asks the kernel which signals are ignored and blocked before
 # the Go runtime changes them: package spawn.
 ENTRY   := -E github.com/memsup/memsup/spawn.entry
+ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
@@ -19,7 +20,8 @@ run: build ## the example: a web server and a queue worker under memsup
 	PATH="$(CURDIR)/bin:$$PATH" memsup run --procfile examples/Procfile --config examples/memsup.toml
 
 test: need-go ## every test that needs no privilege
-	$(GO) test -ldflags '$(ENTRY)' ./...
+	$(GO) test $$($(GO) list ./... | grep -vE '/($(ENTERED))$$')
+	$(GO) test -ldflags '$(ENTRY)' $$($(GO) list ./... | grep -E '/($(ENTERED))$$')
 
 race: need-go ## the same under the race detector (needs a C compiler)
 	$(GO) test -race ./...

@@ -192,8 +192,11 @@ func Shim(args []string) {
 	}
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		var act sigaction
-		if ignored.Has(sig) {
+		switch {
+		case ignored.Has(sig):
 			act.handler = sigIgn
+		case untouched.Has(sig):
+			continue
 		}
 		rtSigaction(sig, &act, nil)
 	}
