@@ -13,6 +13,8 @@ func level1(dir string) level {
 		events:    file{path: dir + "/memory.oom_control"},
 		swapLimit: file{path: dir + "/memory.memsw.limit_in_bytes"},
 		swapUsage: file{path: dir + "/memory.memsw.usage_in_bytes"},
+		peak:      file{path: dir + "/memory.max_usage_in_bytes"},
+		swapPeak:  file{path: dir + "/memory.memsw.max_usage_in_bytes"},
 		failcnt:   file{path: dir + "/memory.failcnt"},
 		swapFails: file{path: dir + "/memory.memsw.failcnt"},
 	}

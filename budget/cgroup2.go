@@ -7,6 +7,7 @@ func level2(dir string) level {
 		dir:       dir,
 		limit:     file{path: dir + "/memory.max"},
 		usage:     file{path: dir + "/memory.current"},
+		peak:      file{path: dir + "/memory.peak"},
 		stat:      file{path: dir + "/memory.stat"},
 		events:    file{path: dir + "/memory.events"},
 		swapLimit: file{path: dir + "/memory.swap.max"},

@@ -12,12 +12,14 @@ type level struct {
 	swapLimit, swapUsage file
 	high, oomGroup       file // v2
 	failcnt, swapFails   file // v1
+	peak, swapPeak       file // for LimitReached; swapPeak is v1's
 }
 
 // files are the files that l names, in the order in which Sources shows them.
 func (l *level) files() []*file {
 	return []*file{
-		&l.limit, &l.high, &l.usage, &l.stat, &l.swapLimit, &l.swapUsage, &l.events, &l.failcnt, &l.swapFails, &l.oomGroup,
+		&l.limit, &l.high, &l.usage, &l.peak, &l.stat, &l.swapLimit, &l.swapUsage, &l.swapPeak,
+		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup,
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	someStarting
 	notRunning
 	takenBack
+	justStopped
 	growthPaused
 	underPressure
 	justKilled
@@ -51,6 +52,8 @@ func (b Block) String() string {
 		return fmt.Sprintf("waiting for %d of its workers to run", b.fewer)
 	case takenBack:
 		return fmt.Sprintf("waiting %s after an up had to be taken back", period(b.wait))
+	case justStopped:
+		return fmt.Sprintf("waiting %s after a worker was stopped for memory", period(b.wait))
 	case growthPaused:
 		return fmt.Sprintf("growth paused %s, %s.%d ended before it was ready", period(b.wait), b.name, b.index)
 	case underPressure:

@@ -90,5 +90,8 @@ func (s *State) blocked(l *look, i int) Block {
 	if spare := s.spare(l); spare < plus(cost, l.reserve) {
 		return Block{why: noRoom, room: spare, cost: cost, reserve: l.reserve}
 	}
+	if s.upFrom > l.now {
+		return Block{why: justStopped, wait: s.upFrom - l.now}
+	}
 	return Block{}
 }

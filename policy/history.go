@@ -15,6 +15,7 @@ type sample struct {
 type history struct {
 	samples [64]sample
 	n       int
+	limit   int64 // that all of them were taken under
 	// fastest is the fastest that memory was seen going, in bytes a second; it
 	// halves every ten minutes.
 	fastest float64
@@ -57,16 +58,25 @@ func (h *history) step() float64 {
 	return perSecond(a.available-b.available, b.at-a.at)
 }
 
-// fall returns how fast memory is going, in bytes a second; zero where the
-// samples do not agree that it is. Net leaves out what starting workers took of
-// what they had been promised.
+// under starts anew where the limit is another one: what is available moved with
+// it, and nobody took that.
+func (h *history) under(limit int64) {
+	if limit != h.limit {
+		h.n, h.limit = 0, limit
+	}
+}
+
+// fall returns how fast memory has been going since an instant, in bytes a
+// second; zero where the samples do not agree that it is. Net leaves out what
+// starting workers took of what they had been promised.
 //
 // A rate needs three samples: the slower half of the span between the first and
 // the last of them counts, and in its second half the most that was free, so
-// that neither wrong readings nor one large allocation make a trend. It is
+// that neither wrong readings nor one large allocation make a trend; for the
+// same reason a half that is no quarter of the span tells nothing. The rate is
 // believed for four times as long as it was seen, and only while memory still
 // goes.
-func (h *history) fall(net bool) float64 {
+func (h *history) fall(net bool, since time.Duration) float64 {
 	if h.n < 3 {
 		return 0
 	}
@@ -84,15 +94,16 @@ func (h *history) fall(net bool) float64 {
 	}
 	at := func(i int) time.Duration { return h.samples[i].at }
 	best, most := 0.0, free[last-1]
-	for i, middle := last-2, last-1; i >= 0; i-- {
+	for i, middle := last-2, last-1; i >= 0 && at(i) >= since; i-- {
 		for half := (at(i) + at(last)) / 2; middle > i+1 && at(middle-1) >= half; {
 			middle--
 			most = max(most, free[middle])
 		}
-		rate := min(
-			perSecond(free[i]-most, at(middle)-at(i)),
-			perSecond(free[middle]-free[last], at(last)-at(middle)),
-		)
+		first, second := at(middle)-at(i), at(last)-at(middle)
+		if 3*first < second || 3*second < first {
+			continue
+		}
+		rate := min(perSecond(free[i]-most, first), perSecond(free[middle]-free[last], second))
 		seen := (at(last) - at(i)).Seconds()
 		if rate > best && 4*rate*seen >= float64(free[last]) {
 			best = rate

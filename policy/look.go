@@ -38,6 +38,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 	s.count(o)
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
+	s.followStops(o)
 	for i := range o.Workers {
 		w := &o.Workers[i]
 		if !s.has(w.Type) {
@@ -95,6 +96,7 @@ func (s *State) room(o *Observation) (limit, available, headroom int64) {
 // theirs until the promise is used up.
 func (s *State) remember(l *look) {
 	s.promise = min(plus(s.promise, l.fresh), l.promised)
+	s.history.under(l.limit)
 	var taken int64
 	if h := &s.history; h.n > 0 {
 		gone := max(0, h.samples[h.n-1].available-l.available)
@@ -105,19 +107,20 @@ func (s *State) remember(l *look) {
 		}
 	}
 	s.history.add(sample{at: l.now, used: bytes(l.o.Used), available: l.available, taken: taken})
-	l.total = s.history.fall(false)
+	l.total = s.history.fall(false, 0)
 	// Promises hide no leak of a worker that is ready and seen growing.
-	l.net = max(s.history.fall(true), min(l.total, l.growth))
+	l.net = max(s.history.fall(true, 0), min(l.total, l.growth))
 }
 
 // learnCeiling keeps the use at which something unseen killed: the kernel
 // counted a kill and the limit that is seen was not reached (memory.events'
 // oom_kill and max, on v1 oom_kill and failcnt). The two counts may be told one
 // after the other, so that max must stand still from ten seconds before the kill
-// to a moment after it.
+// to a moment after it. Where the highest use came up to the limit nothing is
+// learned: Linux 6.18 counts no failcnt for a kill on v1.
 func (s *State) learnCeiling(o *Observation) {
 	s.killed = s.looks > 0 && o.OOMKills > s.oomKills
-	if s.looks > 0 && o.MaxEvents != s.maxEvents {
+	if s.looks > 0 && o.MaxEvents != s.maxEvents || o.LimitReached {
 		s.reached, s.reachedAt = true, o.Now
 	}
 	s.oomKills, s.maxEvents = o.OOMKills, o.MaxEvents

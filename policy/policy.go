@@ -34,6 +34,9 @@ type Type struct {
 	Memory int64
 	// Recycle is the size above which a worker is replaced; zero is never.
 	Recycle int64
+	// NoRecycle says that a worker which was stopped is not started again, so
+	// that stopping one to replace it would lose it.
+	NoRecycle bool
 }
 
 // Phase is where a worker is in its life, as far as memory is concerned.
@@ -102,6 +105,9 @@ type Observation struct {
 	// OOMKills and MaxEvents are the kernel's running counts: memory.events'
 	// oom_kill and max, or memory.oom_control's oom_kill and memory.failcnt.
 	OOMKills, MaxEvents int64
+	// LimitReached says that the highest use so far came up to the limit. It
+	// matters where OOMKills rose, and may be left false elsewhere.
+	LimitReached bool
 	// OOMGroup is memory.oom.group: one kill ends the whole container.
 	OOMGroup bool
 	// PressureSome and PressureFull are the share of time lost to memory over

@@ -59,7 +59,7 @@ func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 	growing, starting, grown := none(), none(), none()
 	for i := range l.o.Workers {
 		w := &l.o.Workers[i]
-		if !s.has(w.Type) || w.Phase >= Stopping {
+		if !s.has(w.Type) || w.Phase >= Stopping || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
 		size, least := bytes(w.Cost), s.types[w.Type].least
@@ -100,7 +100,7 @@ func (s *State) replaceable(l *look) int {
 		return best.worker
 	}
 	for i := range l.o.Workers {
-		if w := &l.o.Workers[i]; s.has(w.Type) && w.Phase == Ready {
+		if w := &l.o.Workers[i]; s.has(w.Type) && w.Phase == Ready && !l.c.Types[w.Type].NoRecycle {
 			best.offer(l, i, bytes(w.Cost))
 		}
 	}
@@ -136,6 +136,7 @@ func (s *State) belowMinimum(l *look, low bool) bool {
 func (s *State) recycle(l *look, i int, reason string) {
 	w := &l.o.Workers[i]
 	s.recycled = lifeOf(w)
+	s.stops = append(s.stops, stop{lifeOf(w), l.now})
 	s.actions = append(s.actions, Action{Kind: Recycle, Type: w.Type, Index: w.Index, Reason: reason})
 }
 
@@ -149,7 +150,7 @@ func (s *State) replaceLarge(l *look) {
 	}
 	for i := range l.o.Workers {
 		w := &l.o.Workers[i]
-		if !s.has(w.Type) || w.Phase != Ready {
+		if !s.has(w.Type) || w.Phase != Ready || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
 		limit, t := l.c.Types[w.Type].Recycle, &s.types[w.Type]

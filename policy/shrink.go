@@ -64,6 +64,7 @@ func (s *State) down(l *look, i int, reason string) {
 	t.live--
 	t.below = max(0, t.low-t.wanted)
 	s.takeBack(t, l.now)
+	s.stops = append(s.stops, stop{lifeOf(w), l.now})
 	back := bytes(w.Cost)
 	if w.Phase == Ready && back == 0 {
 		back, _ = s.Cost(w.Type)
@@ -154,27 +155,4 @@ func (l *look) endReason(rate float64, within time.Duration) string {
 
 func (s *State) name(l *look, w *Worker) string {
 	return fmt.Sprintf("%s.%d", l.c.Types[w.Type].Name, w.Index)
-}
-
-// finish kills the largest stopping worker when memory ends before it would
-// have stopped by itself.
-func (s *State) finish(l *look) {
-	if l.stopping == 0 || l.total <= 0 || s.finished.observed {
-		return
-	}
-	left := time.Duration(float64(max(0, l.available)) / l.total * float64(time.Second))
-	if left >= 300*time.Millisecond {
-		return
-	}
-	best := -1
-	for i := range l.o.Workers {
-		w := &l.o.Workers[i]
-		if w.Phase == Stopping && s.has(w.Type) && (best < 0 || w.Cost > l.o.Workers[best].Cost) {
-			best = i
-		}
-	}
-	w := &l.o.Workers[best]
-	s.finished = lifeOf(w)
-	s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
-		"%s available and going at %s/s: %s left, and it is still stopping", size(l.available), size(int64(l.total)), period(left))})
 }

@@ -41,6 +41,8 @@ type State struct {
 	recycleWait backoff
 	recycled    life
 	finished    life // the one that was last sent SIGKILL
+	stops       []stop
+	upFrom      time.Duration // no up before it
 }
 
 // typeState is what is remembered of one process type.
@@ -174,9 +176,11 @@ func (s *State) learnExits(o *Observation) (unexplained bool) {
 	return unexplained
 }
 
-// takeBack makes the next up of a type wait. Following a limit that was just
-// lowered does not count.
+// takeBack makes the next up of a type wait, and for ten seconds that of every
+// type: what was stopped gives its memory back before anybody plans with it.
+// Following a limit that was just lowered does not count as a fault of the up.
 func (s *State) takeBack(t *typeState, now time.Duration) {
+	s.upFrom = now + lasting
 	if s.lowered > 0 && now-s.lowered < 30*time.Second {
 		return
 	}
@@ -200,6 +204,7 @@ func (s *State) Resize(from []int) {
 		}
 	}
 	s.recycled, s.finished = life{}, life{}
+	s.stops = s.stops[:0]
 }
 
 // Wanted is the number of workers of type t to keep running: its minimum until

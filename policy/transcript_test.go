@@ -19,7 +19,9 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //
 //	reserve 25MiB | 10%
 //	type web 1..4 priority=10 memory=30MiB recycle=300MiB
+//	type batch 1..1 norecycle
 //	limit 256MiB           and unlimited, kills, max, some, full (per mille), oomgroup
+//	reached                the limit was, at the next look
 //	free 200MiB            headroom and available, and used is the rest
 //	available 200MiB       alone, as with active page cache; headroom, used: likewise
 //	web.1 ready cost=30MiB growth=1MiB cpu=200 stop=3s age=40s
@@ -114,6 +116,8 @@ func (x *transcript) line(f []string) (looked bool) {
 		x.kind(f[1:])
 	case "unlimited":
 		o.Limited = false
+	case "reached":
+		o.LimitReached = true
 	case "oomgroup":
 		o.OOMGroup = true
 	case "limit":
@@ -175,6 +179,8 @@ func (x *transcript) kind(f []string) {
 			k.Memory = x.size(value)
 		case "recycle":
 			k.Recycle = x.size(value)
+		case "norecycle":
+			k.NoRecycle = true
 		default:
 			x.t.Fatalf("type: %q", field)
 		}
@@ -278,7 +284,7 @@ func (x *transcript) look(now time.Duration) {
 		}
 		x.lines = append(x.lines, fmt.Sprintf("%v %v %s.%d: %s", now.Round(time.Millisecond), a.Kind, name, a.Index, a.Reason))
 	}
-	x.o.Exits = x.o.Exits[:0]
+	x.o.Exits, x.o.LimitReached = x.o.Exits[:0], false
 }
 
 func (x *transcript) status() []string {

@@ -137,6 +137,8 @@ type Type struct {
 	StartPeriod time.Duration
 
 	Env []string // NAME=value, over Config.Env
+	// ExportText is the source of Export, by which a reload sees a change.
+	ExportText string
 	// Export are further variables computed from MEM_LIMIT and the others
 	// just before a worker starts.
 	Export func(vars map[string]float64) ([]string, error)

@@ -108,10 +108,9 @@ func listenUnix(path string, private bool) (fd int, err error) {
 	address := &unix.SockaddrUnix{Name: path}
 	err = unix.Bind(fd, address)
 	if err == unix.EADDRINUSE {
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-			c.Close()
+		if err = abandoned(path); err != nil {
 			unix.Close(fd)
-			return -1, fmt.Errorf("%s belongs to another memsup", path)
+			return -1, err
 		}
 		os.Remove(path)
 		err = unix.Bind(fd, address)
@@ -127,6 +126,22 @@ func listenUnix(path string, private bool) (fd int, err error) {
 		return -1, &os.PathError{Op: "listen on", Path: path, Err: err}
 	}
 	return fd, nil
+}
+
+// abandoned says whether what is at path may be replaced: only a socket that
+// nobody listens on.
+func abandoned(path string) error {
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("%s is there and is not a socket", path)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("%s belongs to another memsup", path)
+	}
+	return nil
 }
 
 // ownDirectory makes dir with mode 0700, or makes sure that it is this user's.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -69,6 +70,7 @@ func (s *supervisor) commandEnded(w *worker, pid int, status unix.WaitStatus) {
 			code = 0
 		}
 	}
+	s.drained(w.outputs)
 	w.typ.drop(w)
 	s.code = code
 	if s.c.Command.LeaveOrphans {
@@ -87,10 +89,12 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	oom := s.oomKilled(w, status)
 	was := w.state
 	w.lastExit = describe(status, oom)
-	s.exits = append(s.exits, policy.Exit{
-		Type: w.typ.index, Index: w.index,
-		Ready: was == ready, OOM: oom, Asked: was == stopping, Grown: w.grown,
-	})
+	if !slices.Contains(s.leaving, w.typ) {
+		s.exits = append(s.exits, policy.Exit{
+			Type: w.typ.index, Index: w.index,
+			Ready: was == ready, OOM: oom, Asked: was == stopping, Grown: w.grown,
+		})
+	}
 	s.decide, s.nextLook = true, now
 	wait := w.outputs
 	w.outputs = nil
@@ -117,11 +121,12 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	} else if code == 0 {
 		level = s.log.info
 	}
-	fields := []any{"worker", w.name, "how", w.lastExit, "after", now - w.since}
+	fields := []any{"after", now - w.since}
 	if oom {
+		fields = append(fields, "its size", mib(w.bytes))
 		fields = append(fields, s.memoryFields()...)
 	}
-	level(w.name+" "+w.lastExit, fields[2:]...)
+	level(w.name+" "+w.lastExit, fields...)
 	switch {
 	case was == ready || oom:
 		if was == ready {
@@ -166,7 +171,7 @@ func (w *worker) wantsRestart(code int) bool {
 // again lets the slot wait for its next start, or ends it where its type does
 // not want one.
 func (s *supervisor) again(w *worker, code int, oom bool) {
-	if !oom && !w.wantsRestart(code) {
+	if !w.wantsRestart(code) && !(oom && w.typ.Restart != RestartNever) {
 		s.finishSlot(w)
 		if code != 0 && s.failed == 0 {
 			s.failed = code

@@ -105,8 +105,15 @@ var options = map[string]func(c *Config){
 	"group":       func(c *Config) { c.Group = true },
 	"remap-7":     func(c *Config) { c.Remap = []int{7} },
 	"rewrite":     func(c *Config) { c.Rewrite = map[unix.Signal]unix.Signal{unix.SIGTERM: unix.SIGUSR1} },
-	"recycle":     func(c *Config) { c.each(func(t *Type) { t.Recycle = 1 }) },
-	"observe":     func(c *Config) { c.Observe = true },
+	"forgetful": func(c *Config) {
+		c.Reload = func() (*Config, error) {
+			next := *c
+			next.Types = c.Types[:1]
+			return &next, nil
+		}
+	},
+	"recycle": func(c *Config) { c.each(func(t *Type) { t.Recycle = 1 }) },
+	"observe": func(c *Config) { c.Observe = true },
 }
 
 func (c *Config) each(f func(*Type)) {
@@ -134,7 +141,7 @@ func launch(t *testing.T, scenario, options string, args ...string) *running {
 	}
 	r := &running{t: t, control: filepath.Join(t.TempDir(), "c"), stderr: &strings.Builder{}, ended: make(chan struct{})}
 	r.cmd = exec.Command(exe, args...)
-	r.cmd.Env = append(os.Environ(), "SUPERVISOR_SCENARIO="+scenario, "SUPERVISOR_OPTIONS="+options, "SUPERVISOR_CONTROL="+r.control, "GORACE=atexit_sleep_ms=0", "T="+exe)
+	r.cmd.Env = append(os.Environ(), "SUPERVISOR_SCENARIO="+scenario, "SUPERVISOR_OPTIONS="+options, "SUPERVISOR_CONTROL="+r.control, "GORACE=atexit_sleep_ms=0", "T="+exe, "PATH=/usr/bin:/bin")
 	r.cmd.Stderr = r.stderr
 	out, w, err := os.Pipe()
 	if err != nil {

@@ -148,12 +148,13 @@ func (s *supervisor) note(n Notice) {
 	}
 }
 
-// memoryFields is what memory looked like, for a log line.
+// memoryFields is what memory looked like at the last look, for the log line of
+// a kill: by then the killed process's memory has come back.
 func (s *supervisor) memoryFields() []any {
 	if !s.memOK {
 		return nil
 	}
-	return []any{"limit", mib(s.mem.Limit), "used", mib(s.mem.Used), "available", mib(s.mem.Available)}
+	return []any{"limit", mib(s.mem.Limit), "last seen used", mib(s.mem.Used), "seen before", s.now() - s.memAt}
 }
 
 // mib writes bytes in MiB with one decimal.

@@ -49,3 +49,73 @@ func (m *meter) results() chan answer {
 	}
 	return m.out
 }
+
+// calm is how often workers are measured when all are ready and memory is
+// plenty: nobody decides anything by it. Whoever asks for the status has them
+// measured for his next question.
+const calm = 5 * time.Minute
+
+// measure asks the meter for samples unless it is still at work.
+func (s *supervisor) measure(now time.Duration) {
+	if len(s.byPID) == 0 || s.meter != nil && s.meter.busy {
+		return
+	}
+	unready := false
+	for _, w := range s.byPID {
+		unready = unready || w.state == starting || !w.measured || w.typ.Recycle > 0
+	}
+	plenty := s.mem.Headroom > max(1<<30, s.mem.Limit/4)
+	if s.meter == nil {
+		s.meter = newMeter()
+	} else if plenty && !unready && now-s.meter.last < calm {
+		return
+	}
+	s.ask(now)
+}
+
+// ask has every worker measured cheaply, and at most one a second exactly
+// besides those that never were.
+func (s *supervisor) ask(now time.Duration) {
+	full := 0
+	if now-s.meter.full >= time.Second {
+		full, s.meter.full = 1, now
+	}
+	q := question{full: full, samples: s.samples}
+	s.targets = s.targets[:0]
+	for _, t := range s.types {
+		for _, w := range t.slots {
+			if w.alive() {
+				if !w.measured {
+					q.full++
+				}
+				s.targets = append(s.targets, w.target())
+			}
+		}
+	}
+	q.targets = s.targets
+	s.meter.busy, s.meter.last = true, now
+	s.meter.ask <- q
+}
+
+// sampled takes in what the meter measured.
+func (s *supervisor) sampled(a answer) {
+	s.meter.busy = false
+	s.samples = a.samples
+	at := a.at.Sub(s.begin)
+	for _, m := range a.samples {
+		w := s.byPID[m.PID]
+		if w == nil || m.Processes == 0 || at < w.since {
+			continue
+		}
+		if dt := at - w.sampledAt; w.measured && dt > 0 {
+			seconds := dt.Seconds()
+			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/seconds)) / 2
+			w.cpu = max(0, int64(float64(m.CPU-w.cpuTime)*1000/float64(dt)))
+		}
+		w.measured, w.bytes, w.cpuTime, w.sampledAt = true, m.Bytes, m.CPU, at
+		if w.state == starting && w.typ.Ready == 0 && w.settle.Look(at-w.since, m.Bytes) {
+			s.becomeReady(w, "memory settled")
+		}
+	}
+	s.decide = true
+}

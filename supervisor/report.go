@@ -214,6 +214,10 @@ func (s *supervisor) scale(wishes map[string]string) error {
 		if err != nil {
 			return fmt.Errorf("%s=%s: %w", name, text, err)
 		}
+		if n := max(r.Min, r.Max); n > t.mostPorts() {
+			_, err := procfile.Port(name, t.Port, n)
+			return err
+		}
 		pins[t] = &r
 	}
 	for t, r := range pins {

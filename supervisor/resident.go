@@ -10,9 +10,8 @@ import (
 
 // dropStartup gives back the pages of memsup's own program file that its start
 // has touched: most of them are never needed again, and those that are come
-// back from the page cache at a fault each. They are clean copies of the file
-// (read-only mappings of /proc/self/exe in /proc/self/maps), so nothing is
-// lost. Where that cannot be read nothing happens.
+// back from the page cache at a fault each. Only its code is dropped (r-xp in
+// /proc/self/maps): other mappings may hold relocations. Where that cannot be read nothing happens.
 func dropStartup() {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -24,7 +23,7 @@ func dropStartup() {
 	}
 	for line := range bytes.Lines(maps) {
 		fields := bytes.Fields(line)
-		if len(fields) < 6 || string(fields[5]) != exe || bytes.IndexByte(fields[1], 'w') >= 0 {
+		if len(fields) < 6 || string(fields[5]) != exe || string(fields[1]) != "r-xp" {
 			continue
 		}
 		from, to, _ := bytes.Cut(fields[0], []byte("-"))

@@ -228,3 +228,79 @@ func TestEventsAreStreamed(t *testing.T) {
 		t.Errorf("decision %+v", d)
 	}
 }
+
+// A worker starts with the signals that memsup was started with, not with what
+// memsup does for itself.
+func TestWorkersIgnoreNothing(t *testing.T) {
+	r := launch(t, "procfile", "", "web=grep SigIgn /proc/self/status; sleep 1000")
+	if got := r.line(); !strings.HasSuffix(got, "0000") {
+		t.Errorf("a worker has %s", got)
+	}
+}
+
+func TestScaledToZeroGoesOn(t *testing.T) {
+	ctx := context.Background()
+	r := launch(t, "procfile", "", "web=$T worker up TERM:bye:0")
+	r.want("up")
+	if err := r.client().Scale(ctx, map[string]string{"web": "0"}); err != nil {
+		t.Fatal(err)
+	}
+	r.want("bye")
+	if err := r.client().Scale(ctx, map[string]string{"web": "auto"}); err != nil {
+		t.Fatal(err)
+	}
+	r.want("up")
+}
+
+func TestScaleRefusesMoreThanThereArePorts(t *testing.T) {
+	r := launch(t, "procfile", "", "web=$T worker up")
+	r.want("up")
+	err := r.client().Scale(context.Background(), map[string]string{"web": "60537"})
+	if err == nil || !strings.Contains(err.Error(), "65535") {
+		t.Errorf("web=60537 from port 5000: %v", err)
+	}
+}
+
+// What is at the control socket's path and is no socket is left alone.
+func TestControlKeepsFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(path, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if fd, err := listenUnix(path, false); err == nil {
+		unix.Close(fd)
+		t.Error("a file was replaced by a socket")
+	}
+	if text, err := os.ReadFile(path); string(text) != "kept" {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
+func TestPrefixLosesNothingOfACommand(t *testing.T) {
+	r := launch(t, "command", "prefix", "seq", "1", "20000")
+	n := 0
+	for r.lines.Scan() {
+		if n++; r.lines.Text() != fmt.Sprintf("main.1 | %d", n) {
+			t.Fatalf("line %d is %q", n, r.lines.Text())
+		}
+	}
+	if n != 20000 {
+		t.Errorf("%d lines arrived, want 20000", n)
+	}
+	r.end(0)
+}
+
+// A worker whose type is gone still has to be gone when its drain is over.
+func TestRemovedTypeIsKilledInTheEnd(t *testing.T) {
+	r := launch(t, "procfile", "short-drain forgetful", "web=$T worker up", "old=$T worker old TERM:stubborn")
+	r.wantAnyOrder("old", "up")
+	r.signal(unix.SIGHUP)
+	r.want("stubborn")
+	for st := r.status(); len(st.Types) != 1; st = r.status() {
+	}
+	r.signal(unix.SIGTERM)
+	r.end(0)
+	if !strings.Contains(r.stderr.String(), "SIGKILL") {
+		t.Error("it was not killed when its drain was over")
+	}
+}

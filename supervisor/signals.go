@@ -27,9 +27,16 @@ var procfileSignals = [...]os.Signal{
 // The runtime needs some 30 µs for each. So the real-time signals, half of
 // all, are left for later: until they are asked for they do nothing.
 func (s *supervisor) notify() (later []os.Signal) {
+	// What the Go runtime would die of, but PID 1 by the kernel's rule does
+	// not. A handled signal, unlike an ignored one, is default in children.
+	// Faults of memsup's own still end it.
+	unheard := make(chan os.Signal, 1)
+	if s.sys.pid == 1 {
+		signal.Notify(unheard, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL)
+	}
 	if s.c.Command == nil {
+		signal.Notify(unheard, unix.SIGPIPE)
 		signal.Notify(s.signals, procfileSignals[:]...)
-		signal.Ignore(unix.SIGPIPE)
 		return nil
 	}
 	var first []os.Signal
@@ -68,10 +75,15 @@ func (s *supervisor) signal(sig unix.Signal) {
 		} else {
 			s.reload()
 		}
-	case unix.SIGTTIN:
-		s.nudge(+1)
-	case unix.SIGTTOU:
-		s.nudge(-1)
+	case unix.SIGTTIN, unix.SIGTTOU:
+		if controllingTerminal() {
+			return
+		}
+		by := +1
+		if sig == unix.SIGTTOU {
+			by = -1
+		}
+		s.nudge(by)
 	default:
 		for _, w := range s.byPID {
 			s.signalWorker(w, sig)
@@ -142,7 +154,7 @@ func (s *supervisor) nudge(by int) {
 	if t == nil || s.ending {
 		return
 	}
-	n := max(0, s.wanted(t)+by)
+	n := min(max(0, s.wanted(t)+by), t.mostPorts())
 	s.pin(t, n, n)
 	s.log.info("pinned by signal", "type", t.Name, "workers", n)
 }

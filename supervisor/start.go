@@ -37,6 +37,12 @@ func (s *supervisor) start(w *worker) {
 	}
 	s.log.error("cannot start "+w.name, "error", err)
 	w.lastExit = err.Error()
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) {
+		// The limit of processes, or memory: not the command's fault.
+		w.delays++
+		w.state, w.until = backoff, s.now()+w.delay()
+		return
+	}
 	s.endedEarly(w, code)
 }
 

@@ -7,6 +7,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/signal"
 	"runtime"
@@ -41,10 +42,11 @@ type supervisor struct {
 	begin time.Time
 	tty   bool // command mode owns a terminal
 
-	types  []*processType
-	byPID  map[int]*worker
-	code   int
-	failed int // the first failing worker's code
+	types   []*processType
+	leaving []*processType // removed by a reload, their workers still stopping
+	byPID   map[int]*worker
+	code    int
+	failed  int // the first failing worker's code
 
 	ending   bool          // every worker is to end
 	askedAt  time.Duration // when somebody first asked for it
@@ -85,11 +87,13 @@ type supervisor struct {
 	control   *control
 	gone      chan struct{} // closed when the loop has ended
 
-	chld     chan os.Signal // SIGCHLD
-	signals  chan os.Signal
-	events   chan struct{}
-	requests chan request
-	alarm    alarm
+	chld      chan os.Signal // SIGCHLD
+	signals   chan os.Signal
+	events    chan struct{}
+	requests  chan request
+	reloads   chan reloaded
+	reloading bool
+	alarm     alarm
 }
 
 // Run runs c's workers until there is nothing left to do and returns the exit
@@ -104,6 +108,7 @@ func Run(c *Config) (code int) {
 		signals:  make(chan os.Signal, 64),
 		events:   make(chan struct{}, 1),
 		requests: make(chan request),
+		reloads:  make(chan reloaded, 1),
 		gone:     make(chan struct{}),
 		stdout:   &sink{to: os.Stdout},
 		stderr:   &sink{to: os.Stderr},
@@ -199,6 +204,8 @@ func (s *supervisor) guarded() (code int, again bool) {
 			s.nextLook = 0
 		case m := <-s.meter.results():
 			s.sampled(m)
+		case r := <-s.reloads:
+			s.reloaded(r.c, r.err)
 		case r := <-s.requests:
 			r.reply <- s.answer(r)
 		case <-s.alarm.rings:
@@ -249,11 +256,15 @@ func (s *supervisor) sleep() time.Duration {
 	} else if s.watches() {
 		next = min(next, s.nextLook)
 	}
-	for _, t := range s.types {
+	for t := range s.everyType() {
 		for _, w := range t.slots {
 			switch w.state {
-			case backoff, stopping:
+			case backoff:
 				next = min(next, w.until)
+			case stopping:
+				if !w.killed {
+					next = min(next, w.until)
+				}
 			case starting:
 				if t.Ready > 0 {
 					next = min(next, w.since+t.Ready)
@@ -264,9 +275,25 @@ func (s *supervisor) sleep() time.Duration {
 	return max(next-now, 0)
 }
 
+// everyType gives the types and those that a reload removed.
+func (s *supervisor) everyType() iter.Seq[*processType] {
+	return func(yield func(*processType) bool) {
+		for _, t := range s.types {
+			if !yield(t) {
+				return
+			}
+		}
+		for _, t := range s.leaving {
+			if !yield(t) {
+				return
+			}
+		}
+	}
+}
+
 // expire acts on deadlines that have passed.
 func (s *supervisor) expire(now time.Duration) {
-	for _, t := range s.types {
+	for t := range s.everyType() {
 		for _, w := range t.slots {
 			switch {
 			case w.state == stopping && !w.killed && now >= w.until:
@@ -327,17 +354,19 @@ func (s *supervisor) surplus(t *processType) *worker {
 
 // nothingLeft says whether every type has finished by itself.
 func (s *supervisor) nothingLeft() bool {
+	any := false
 	for _, t := range s.types {
-		if t.stopped {
+		if t.stopped || len(t.slots) == 0 && (t.pin != nil || t.Range.Auto || t.Range.Max > 0) {
 			return false
 		}
 		for _, w := range t.slots {
 			if w.state != finished {
 				return false
 			}
+			any = true
 		}
 	}
-	return true
+	return any || len(s.byPID) == 0
 }
 
 // close does what the end of the process does not do by itself.

@@ -45,12 +45,13 @@ func (s *supervisor) setTypes(types []Type) error {
 		old := s.types[from[i]]
 		t.slots, t.pin, t.stopped, t.hinted, t.stopTime = old.slots, old.pin, old.stopped, old.hinted, old.stopTime
 		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
-			old.Listen != t.Listen || old.Port != t.Port
+			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
 		for _, w := range t.slots {
 			w.typ = t
-			w.roll = w.roll || changed
+			w.roll = w.roll || changed && w.rolls()
 		}
 	}
+	s.leaving = slices.DeleteFunc(s.leaving, func(t *processType) bool { return len(t.slots) == 0 })
 	for _, old := range s.types {
 		kept := slices.Contains(from, old.index)
 		if old.listen >= 0 && !slices.ContainsFunc(next, func(t *processType) bool { return t.listen == old.listen }) {
@@ -62,6 +63,7 @@ func (s *supervisor) setTypes(types []Type) error {
 		for _, w := range slices.Clone(old.slots) {
 			s.stop(w, remove, "its type was removed from the Procfile")
 		}
+		s.leaving = append(s.leaving, old)
 	}
 	s.types = next
 	s.policy.Resize(from)
@@ -78,12 +80,34 @@ func (s *supervisor) typeNamed(name string) *processType {
 	return nil
 }
 
-// reload reads the user's files anew. Files that are wrong change nothing.
+// rolls says whether a change of its type starts the worker anew: one that
+// ended for good has done its work.
+func (w *worker) rolls() bool { return w.state != finished || w.typ.Restart == RestartAlways }
+
+// reload has the user's files read anew, beside the loop: a file may be a pipe
+// that nobody writes.
 func (s *supervisor) reload() {
-	if s.c.Reload == nil || s.ending {
+	if s.c.Reload == nil || s.ending || s.reloading {
 		return
 	}
-	c, err := s.c.Reload()
+	s.reloading = true
+	go func() {
+		c, err := s.c.Reload()
+		s.reloads <- reloaded{c, err}
+	}()
+}
+
+type reloaded struct {
+	c   *Config
+	err error
+}
+
+// reloaded takes over what was read. Files that are wrong change nothing.
+func (s *supervisor) reloaded(c *Config, err error) {
+	s.reloading = false
+	if s.ending {
+		return
+	}
 	if err != nil {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return
@@ -101,7 +125,7 @@ func (s *supervisor) reload() {
 	}
 	for _, t := range s.types {
 		for _, w := range t.slots {
-			w.roll = w.roll || changed
+			w.roll = w.roll || changed && w.rolls()
 		}
 	}
 	s.configurePolicy()

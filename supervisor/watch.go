@@ -87,6 +87,10 @@ func (s *supervisor) look(now time.Duration) bool {
 	if changed {
 		s.log.info("the limit changed", "from", mib(s.mem.Limit), "to", mib(m.Limit), "source", m.LimitFrom)
 	}
+	// cgroup v1's failcnt does not always count what ends in an OOM kill; v2's
+	// max does, and its peak is often but page cache.
+	s.obs.LimitReached = s.budget != nil && s.memOK && m.OOMKills > s.mem.OOMKills &&
+		s.budget.Rung() == "cgroup v1" && s.budget.LimitReached()
 	s.mem, s.memOK, s.memAt = m, true, now
 	if changed {
 		s.configurePolicy()
@@ -115,76 +119,6 @@ func (s *supervisor) noteOOM(now time.Duration) {
 }
 
 const oomPatience = time.Second
-
-// calm is how often workers are measured when all are ready and memory is
-// plenty: nobody decides anything by it. Whoever asks for the status has them
-// measured for his next question.
-const calm = 5 * time.Minute
-
-// measure asks the meter for samples unless it is still at work.
-func (s *supervisor) measure(now time.Duration) {
-	if len(s.byPID) == 0 || s.meter != nil && s.meter.busy {
-		return
-	}
-	unready := false
-	for _, w := range s.byPID {
-		unready = unready || w.state == starting || !w.measured || w.typ.Recycle > 0
-	}
-	plenty := s.mem.Headroom > max(1<<30, s.mem.Limit/4)
-	if s.meter == nil {
-		s.meter = newMeter()
-	} else if plenty && !unready && now-s.meter.last < calm {
-		return
-	}
-	s.ask(now)
-}
-
-// ask has every worker measured cheaply, and at most one a second exactly
-// besides those that never were.
-func (s *supervisor) ask(now time.Duration) {
-	full := 0
-	if now-s.meter.full >= time.Second {
-		full, s.meter.full = 1, now
-	}
-	q := question{full: full, samples: s.samples}
-	s.targets = s.targets[:0]
-	for _, t := range s.types {
-		for _, w := range t.slots {
-			if w.alive() {
-				if !w.measured {
-					q.full++
-				}
-				s.targets = append(s.targets, w.target())
-			}
-		}
-	}
-	q.targets = s.targets
-	s.meter.busy, s.meter.last = true, now
-	s.meter.ask <- q
-}
-
-// sampled takes in what the meter measured.
-func (s *supervisor) sampled(a answer) {
-	s.meter.busy = false
-	s.samples = a.samples
-	at := a.at.Sub(s.begin)
-	for _, m := range a.samples {
-		w := s.byPID[m.PID]
-		if w == nil || m.Processes == 0 || at < w.since {
-			continue
-		}
-		if dt := at - w.sampledAt; w.measured && dt > 0 {
-			seconds := dt.Seconds()
-			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/seconds)) / 2
-			w.cpu = max(0, int64(float64(m.CPU-w.cpuTime)*1000/float64(dt)))
-		}
-		w.measured, w.bytes, w.cpuTime, w.sampledAt = true, m.Bytes, m.CPU, at
-		if w.state == starting && w.typ.Ready == 0 && w.settle.Look(at-w.since, m.Bytes) {
-			s.becomeReady(w, "memory settled")
-		}
-	}
-	s.decide = true
-}
 
 // fillMemory writes the container's part of the observation.
 func (s *supervisor) fillMemory(now time.Duration) {
@@ -312,7 +246,7 @@ func (s *supervisor) hint() {
 		}
 		t.hinted = true
 		room := s.mem.Headroom - s.policy.Debit(&s.pcfg, &s.obs) - s.pcfg.ReserveFor(s.mem.Limit)
-		if n := room / max(cost, 1); n > 0 {
+		if n := min(room/max(cost, 1), int64(s.autoMax()-1)); n > 0 {
 			s.log.info(fmt.Sprintf("memory would hold %d more of %s: --scale %s=auto", n, t.Name, t.Name),
 				"one takes", mib(cost), "headroom", mib(s.mem.Headroom))
 		}
@@ -341,11 +275,22 @@ func (s *supervisor) promise() (limit, available int64, ok bool) {
 		limit = n
 	}
 	if s.watches() {
-		s.fillWorkers()
-		s.obs.Headroom = m.Headroom
-		available -= s.policy.Debit(&s.pcfg, &s.obs)
+		available -= s.promised()
 	}
 	return limit, min(max(available, 0), limit), true
+}
+
+// promised is what workers that are still starting will take of what is
+// available, as far as that is known. Where it is not, no second worker of the
+// type is started; but a number for an application cannot be nothing.
+func (s *supervisor) promised() int64 {
+	var sum int64
+	for _, w := range s.byPID {
+		if cost, known := s.policy.Cost(w.typ.index); known && w.state == starting {
+			sum += max(0, cost-w.bytes)
+		}
+	}
+	return sum
 }
 
 // configurePolicy writes the policy's configuration from the types' ranges.
@@ -358,7 +303,7 @@ func (s *supervisor) configurePolicy() {
 		lo, hi = max(0, lo-t.finished()), max(0, hi-t.finished())
 		p.Types = append(p.Types, policy.Type{
 			Name: t.Name, Min: lo, Max: hi, MaxFixed: t.pin != nil && !t.pin.Auto || t.pin == nil && !t.Range.Auto,
-			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle,
+			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle, NoRecycle: t.Restart == RestartNever,
 		})
 	}
 	s.decide = true
@@ -379,8 +324,11 @@ func (s *supervisor) rangeOf(t *processType) (lo, hi int) {
 	if !s.mem.Limited {
 		return r.Min, r.Min
 	}
-	return r.Min, max(r.Min, int(4*((s.cpus+999)/1000)))
+	return r.Min, max(r.Min, min(s.autoMax(), t.mostPorts()))
 }
+
+// autoMax is the most workers that auto comes to: four for each CPU.
+func (s *supervisor) autoMax() int { return int(4 * ((s.cpus + 999) / 1000)) }
 
 // wanted is how many slots a type should have now.
 func (s *supervisor) wanted(t *processType) int {

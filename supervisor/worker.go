@@ -131,6 +131,14 @@ func (t *processType) staying() int {
 	return n
 }
 
+// mostPorts is how many workers of the type there are ports for.
+func (t *processType) mostPorts() int {
+	if t.Port == 0 || t.Listen != "" {
+		return procfile.MaxWorkers
+	}
+	return 65535 - t.Port + 1
+}
+
 // finished counts the slots that have ended for good. They keep their index
 // and are not started again.
 func (t *processType) finished() int {

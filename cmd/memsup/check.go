@@ -145,9 +145,12 @@ func variable(c *supervisor.Config, t *supervisor.Type, name string) (string, bo
 
 // autoNote says what auto comes to.
 func autoNote(t *supervisor.Type, p *place) string {
-	switch most := max(t.Range.Min, int((p.cpu.Limit*4+999)/1000)); {
+	most, ports := max(t.Range.Min, int(4*((p.cpu.Limit+999)/1000))), 65536-t.Port
+	switch {
 	case !t.Range.Auto:
 		return ""
+	case p.limited && t.Port != 0 && t.Listen == "" && most > ports:
+		return fmt.Sprintf("%s: auto is what memory holds, at most %d, not %d (4 for each CPU): port 65535 is the last; set a lower --port, or listen\n", t.Name, ports, most)
 	case p.limited:
 		return fmt.Sprintf("%s: auto is what memory holds, at most %d (4 for each CPU)\n", t.Name, most)
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/memsup/memsup/budget"
-	"github.com/memsup/memsup/procfile"
 )
 
 // place is how much memory and CPU a process started here may use.
@@ -50,7 +49,7 @@ func softLimit(given map[string]setting) (int64, error) {
 	if err := s.open(); err != nil {
 		return 0, err
 	}
-	return read(s, "limit", 0, procfile.ParseSize), s.err
+	return read(s, "limit", 0, parseLimit), s.err
 }
 
 // withPlace gives a command the numbers of this place.

@@ -39,13 +39,19 @@ func (l *loader) addExport(c *supervisor.Config) error {
 		return nil
 	}
 	var list []exported
+	var texts []string
 	for i := range l.file.export {
-		x, err := compile(&l.file.export[i])
+		e := &l.file.export[i]
+		x, err := compile(e)
 		if err != nil {
 			return err
 		}
-		list = append(list, x)
+		if err := x.try(); err != nil {
+			return err
+		}
+		list, texts = append(list, x), append(texts, e.key()+"="+e.text)
 	}
+	source := strings.Join(texts, "\x00") // which no text has
 	for i := range c.Types {
 		t := &c.Types[i]
 		for _, x := range list {
@@ -53,9 +59,27 @@ func (l *loader) addExport(c *supervisor.Config) error {
 				return mistakeAt(at, "MEM_SHARE is not set for %s; give it recycle, or every type a maximum that is a number", t.Name)
 			}
 		}
+		t.ExportText = source
 		t.Export = func(vars map[string]float64) ([]string, error) { return export(list, vars) }
 	}
 	return nil
+}
+
+// samples are a small place and a large one.
+var samples = [...]map[string]float64{
+	{"MEM_LIMIT": 256 << 20, "MEM_AVAILABLE": 100 << 20, "MEM_SHARE": 57 << 20, "CPU_LIMIT": 0.7},
+	{"MEM_LIMIT": 64 << 30, "MEM_AVAILABLE": 50 << 30, "MEM_SHARE": 7 << 30, "CPU_LIMIT": 15.5},
+}
+
+// try says whether x can be computed in any place. One sample is not enough
+// to tell: what divides by MEM_LIMIT - 256 * MiB is right almost everywhere.
+func (x *exported) try() (err error) {
+	for _, vars := range samples {
+		if _, err = export([]exported{*x}, vars); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // hasShare says whether workers of t have a MEM_SHARE.
@@ -191,7 +215,7 @@ func export(list []exported, vars map[string]float64) ([]string, error) {
 		for i, e := range x.expressions {
 			result, err := e.eval(all)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", e.at, err)
+				return nil, mistakeAt(e.at, "%w", err)
 			}
 			text += result + x.texts[i+1]
 		}
@@ -205,6 +229,9 @@ func export(list []exported, vars map[string]float64) ([]string, error) {
 // and no MEM_ variable they have up to three decimals, as CPU_LIMIT itself.
 func (e *expression) eval(vars map[string]float64) (string, error) {
 	result, err := expr.Run(e.program, vars)
+	if f := (*file.Error)(nil); errors.As(err, &f) {
+		err = errors.New(f.Message)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -217,6 +244,11 @@ func (e *expression) eval(vars map[string]float64) (string, error) {
 			return strconv.FormatFloat(math.Round(value*1000)/1000, 'f', -1, 64), nil
 		}
 		return strconv.FormatFloat(math.Floor(value), 'f', -1, 64), nil
+	case string:
+		if strings.ContainsRune(value, 0) {
+			return "", errors.New("the expression gives a NUL; a variable cannot hold it")
+		}
+		return value, nil
 	default:
 		return fmt.Sprint(value), nil
 	}

@@ -54,6 +54,31 @@ func TestExportThatIsNoNumber(t *testing.T) {
 	}
 }
 
+// What fails in a small place and not in a large one may be right.
+func TestTry(t *testing.T) {
+	for text, want := range map[string]string{
+		`{MEM_LIMIT / 0}`:                         "here: the expression gives +Inf, which is no number of bytes",
+		`{1 % int(MEM_LIMIT - MEM_LIMIT)}`:        "here: runtime error: integer divide by zero",
+		`{MEM_LIMIT > 0 ? "a\u0000b" : ""}`:       "here: the expression gives a NUL; a variable cannot hold it",
+		`{MEM_LIMIT / (MEM_LIMIT - 256 * MiB)}`:   "",
+		`{MEM_LIMIT / (MEM_LIMIT - 64 * GiB)}`:    "",
+		`{MEM_SHARE / MiB} {ceil(1 / CPU_LIMIT)}`: "",
+	} {
+		x, err := compile(inText(text))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		got := ""
+		if err := x.try(); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestHasShare(t *testing.T) {
 	fixed := supervisor.Type{Range: procfile.Range{Min: 1, Max: 4}}
 	auto := supervisor.Type{Range: procfile.Range{Min: 1, Auto: true}}

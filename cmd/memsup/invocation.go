@@ -117,7 +117,7 @@ func (l *loader) options() *supervisor.Config {
 	c := &supervisor.Config{
 		Version:        versionName(),
 		Observe:        l.choice("mode", "act", "observe") == "observe",
-		Limit:          read(l.settings, "limit", 0, procfile.ParseSize),
+		Limit:          read(l.settings, "limit", 0, parseLimit),
 		Reserve:        reserved.bytes,
 		ReservePercent: reserved.percent,
 		Grace:          read(l.settings, "grace", 8*time.Second, parseDuration),
@@ -133,6 +133,7 @@ func (l *loader) options() *supervisor.Config {
 		Rewrite:        read(l.settings, "rewrite", nil, parseRewrite),
 	}
 	l.inv.deathSignal = read(l.settings, "pdeathsig", 0, parseSignal)
+	l.checkReserve(c)
 	l.prefix(c)
 	for i := range options {
 		if options[i].later {
@@ -140,6 +141,14 @@ func (l *loader) options() *supervisor.Config {
 		}
 	}
 	return c
+}
+
+// checkReserve says whether a limit that is written leaves something for
+// workers. The kernel's limit may change while they run.
+func (l *loader) checkReserve(c *supervisor.Config) {
+	if v, ok := l.get("reserve"); ok && c.Limit > 0 && c.Reserve >= c.Limit {
+		l.fail(v.errorf("reserve %s of limit %s leaves no memory for workers; write less, such as 10%%", size(c.Reserve), size(c.Limit)))
+	}
 }
 
 func notYet(text string) (string, error) {

@@ -273,6 +273,30 @@ func TestParseRun(t *testing.T) {
 	}
 }
 
+// A reload sees that an expression changed, and only then.
+func TestExportText(t *testing.T) {
+	text := func(export string) string {
+		writeFiles(t, map[string]string{"Procfile": "web: cat\nworker: cat\n", "memsup.toml": "[export]\n" + export})
+		c := load(t)
+		if c.Types[0].ExportText != c.Types[1].ExportText {
+			t.Errorf("%q of web, %q of worker", c.Types[0].ExportText, c.Types[1].ExportText)
+		}
+		return c.Types[0].ExportText
+	}
+	before := text(`A = "{MEM_LIMIT}"`)
+	if again := text("# limit\nA = '{MEM_LIMIT}'"); again != before {
+		t.Errorf("%q became %q with the same expression", before, again)
+	}
+	for _, other := range []string{`A = "{MEM_LIMIT }"`, `B = "{MEM_LIMIT}"`, "", `A = "{MEM_LIMIT}"` + "\nB = ''"} {
+		if after := text(other); after == before {
+			t.Errorf("%s: still %q", other, after)
+		}
+	}
+	if text("A = 'x'\nB = 'y'") == text(`A = "x\nB=y"`) {
+		t.Error("a newline in a text is taken for two texts")
+	}
+}
+
 // FuzzConfig looks for a text that is neither read nor refused with its place.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(wholeFile))

@@ -135,7 +135,7 @@ func (i peerCase) start(t *testing.T, path, name string) *peerRun {
 		path, argv = i.around(path, argv)
 	}
 	r := &peerRun{t: t, cmd: &exec.Cmd{Path: path, Args: argv, SysProcAttr: &syscall.SysProcAttr{}}}
-	r.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "POSIXLY_CORRECT=1"}, i.env...)
+	r.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "POSIXLY_CORRECT=1", "GORACE=atexit_sleep_ms=0"}, i.env...)
 	var ours, theirs [4]*os.File
 	if i.terminal {
 		master, slave := openTerminal(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,8 +24,14 @@ func TestScripts(t *testing.T) {
 			// A program built with -race otherwise waits a second before it ends.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "run"))
+			self, err := exec.LookPath("memsup")
+			if err != nil {
+				return err
+			}
+			// No other directory: one that cannot be searched changes what a
+			// program that is nowhere ends with.
 			bin := filepath.Join(env.WorkDir, "programs")
-			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+			env.Setenv("PATH", bin+":"+filepath.Dir(self)+":/usr/bin:/bin")
 			for _, dir := range []string{filepath.Join(env.WorkDir, "run"), bin} {
 				if err := os.Mkdir(dir, 0o700); err != nil {
 					return err

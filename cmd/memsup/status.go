@@ -111,12 +111,12 @@ const lastDecisions = 10
 
 // statusText is the status for people: whether all is well, then why.
 func statusText(s *supervisor.Status) string {
-	ready, running := 0, 0
+	ready, wanted := 0, 0
 	for _, t := range s.Types {
-		ready, running = ready+t.Ready, running+t.Running
+		ready, wanted = ready+min(t.Ready, t.Wanted), wanted+t.Wanted
 	}
 	text := fmt.Sprintf("%s; %d of %d workers ready, up %s\n\n%s%s\n%s\n%s",
-		s.Health, ready, running, span(s.UptimeMS), containerTable(s), containerNotes(s), typesTable(s), workersTable(s))
+		s.Health, ready, wanted, span(s.UptimeMS), containerTable(s), containerNotes(s), typesTable(s), workersTable(s))
 	if len(s.Decisions) > 0 {
 		text += "\n" + decisionsTable(s).String()
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -161,12 +162,21 @@ func (f *configFile) addExport(e *entry) error {
 	return nil
 }
 
+// served are the variables that only memsup sets.
+var served = [...]string{
+	"MEM_LIMIT", "MEM_AVAILABLE", "MEM_SHARE", "CPU_LIMIT", "PORT", "PS", "MEMSUP_SOCKET",
+	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
+}
+
 // checkVariable says whether the key can name an environment variable.
 func (e *entry) checkVariable() error {
 	for i, c := range []byte(e.key()) {
 		if !(c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || i > 0 && '0' <= c && c <= '9') {
 			return e.keyErrorf("%q is no name of a variable; write letters, digits and _", e.key())
 		}
+	}
+	if slices.Contains(served[:], e.key()) {
+		return e.keyErrorf("%s is one of memsup's own variables; write another name", e.key())
 	}
 	if e.key() == "" {
 		return e.keyErrorf(`"" is no name of a variable; write letters, digits and _`)

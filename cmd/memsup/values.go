@@ -32,6 +32,18 @@ func parseReserve(s string) (reserve, error) {
 	return reserve{percent: p}, nil
 }
 
+// parseLimit reads a size of 1 MiB or more: a smaller one has lost its unit.
+func parseLimit(s string) (int64, error) {
+	n, err := procfile.ParseSize(s)
+	if _, bare := strconv.Atoi(s); err == nil && n < 1<<20 && bare == nil {
+		return 0, fmt.Errorf("%q is bytes, less than 1 MiB; write a unit, such as 256MiB", s)
+	}
+	if err == nil && n < 1<<20 {
+		return 0, fmt.Errorf("%q is less than 1 MiB; write a size such as 256MiB", s)
+	}
+	return n, err
+}
+
 // parseDuration reads a duration of 0 or more.
 func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
