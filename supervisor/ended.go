@@ -154,6 +154,7 @@ func (s *supervisor) endedEarly(w *worker, code int) {
 	}
 	s.finishSlot(w)
 	w.lastExit += "; gave up"
+	w.gaveUp = true
 	if s.failed == 0 {
 		s.failed = 1
 	}

@@ -100,6 +100,9 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 		if w.state == ready {
 			st.Ready++
 		}
+		if w.state == finished && !w.gaveUp {
+			st.Wanted-- // it did its work
+		}
 	}
 	if s.c.Command != nil {
 		return st
@@ -142,7 +145,7 @@ func (s *supervisor) health() string {
 	var failing []string
 	for _, t := range s.types {
 		for _, w := range t.slots {
-			if w.state == finished && strings.HasSuffix(w.lastExit, "gave up") || w.state == backoff && w.delays > 0 {
+			if w.gaveUp || w.state == backoff && w.delays > 0 {
 				failing = append(failing, w.name+" "+w.lastExit)
 			}
 		}

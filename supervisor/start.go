@@ -57,6 +57,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 		return err
 	}
 	now := s.now()
+	w.gaveUp = false
 	w.pid, w.state, w.since, w.killed = pid, starting, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
 	s.byPID[pid] = w

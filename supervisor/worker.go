@@ -65,6 +65,7 @@ type worker struct {
 	early    []time.Duration // ends before it was ready that count to the start limit
 	delays   int             // early ends since it was last ready: the backoff's exponent
 	restarts int
+	gaveUp   bool // finished, because it failed too often
 	lastExit string
 }
 
