@@ -64,7 +64,7 @@ func (e *Error) ExitCode() int {
 // started it: where that matters the caller is on a locked thread that lives
 // on.
 func Start(s *Spec) (pid int, err error) {
-	search, set := getenv(s.Env, "PATH")
+	search, set := Getenv(s.Env, "PATH")
 	path, err := lookPath(s.Argv[0], search, set)
 	if err != nil {
 		return 0, &Error{s.Argv[0], err}
@@ -112,7 +112,7 @@ func (s *Spec) shim(path string) []string {
 // Find says whether a program of that name could be run with env's PATH. The
 // error is the *Error that Start would give.
 func Find(name string, env []string) error {
-	path, set := getenv(env, "PATH")
+	path, set := Getenv(env, "PATH")
 	if _, err := lookPath(name, path, set); err != nil {
 		return &Error{name, err}
 	}
@@ -162,7 +162,8 @@ func executable(path string) error {
 	return nil
 }
 
-func getenv(env []string, name string) (string, bool) {
+// Getenv finds a variable in an environment of NAME=value; the last one wins.
+func Getenv(env []string, name string) (string, bool) {
 	for i := len(env) - 1; i >= 0; i-- {
 		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
 			return v, true

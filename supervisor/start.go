@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,7 +88,7 @@ func (s *supervisor) spec(w *worker) (*spawn.Spec, error) {
 	spec := &spawn.Spec{Env: env, Argv: t.Argv, Files: []uintptr{0, 1, 2}, Group: true}
 	w.shell = false
 	if spec.Argv == nil {
-		argv, simple := procfile.Simple(t.Command, func(name string) (string, bool) { return lookup(env, name) })
+		argv, simple := procfile.Simple(t.Command, func(name string) (string, bool) { return spawn.Getenv(env, name) })
 		if !simple {
 			argv, w.shell = []string{"/bin/sh", "-c", t.Command}, true
 		}
@@ -149,9 +150,9 @@ func (s *supervisor) files(w *worker, spec *spawn.Spec) (done func(started bool)
 	return done, nil
 }
 
-// served are the variables that memsup gives its workers. Inherited ones that
+// Served are the variables that memsup gives its workers. Inherited ones that
 // it does not serve are removed, because they speak of another place.
-var served = [...]string{
+var Served = [...]string{
 	"MEM_LIMIT", "MEM_AVAILABLE", "MEM_SHARE", "CPU_LIMIT", "PORT", "PS", "MEMSUP_SOCKET",
 	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
 }
@@ -162,7 +163,7 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 		return s.c.Env, nil
 	}
 	t := w.typ
-	env := make([]string, 0, len(s.c.Env)+len(t.Env)+len(served))
+	env := make([]string, 0, len(s.c.Env)+len(t.Env)+len(Served))
 	for _, v := range s.c.Env {
 		if !isServed(v) || s.c.Command != nil && strings.HasPrefix(v, "PORT=") {
 			env = append(env, v)
@@ -215,12 +216,7 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 
 func isServed(v string) bool {
 	name, _, _ := strings.Cut(v, "=")
-	for _, other := range served {
-		if name == other {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(Served[:], name)
 }
 
 // override appends over's variables to env in place of those it has.
@@ -236,15 +232,6 @@ func override(env, over []string) []string {
 		env = append(kept, v)
 	}
 	return env
-}
-
-func lookup(env []string, name string) (string, bool) {
-	for i := len(env) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
-			return v, true
-		}
-	}
-	return "", false
 }
 
 // raiseOOMScore makes the kernel choose a worker rather than memsup, and among

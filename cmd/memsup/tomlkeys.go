@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"github.com/memsup/memsup/supervisor"
 )
 
 // typeKey is a key of a process type's table.
@@ -162,12 +164,6 @@ func (f *configFile) addExport(e *entry) error {
 	return nil
 }
 
-// served are the variables that only memsup sets.
-var served = [...]string{
-	"MEM_LIMIT", "MEM_AVAILABLE", "MEM_SHARE", "CPU_LIMIT", "PORT", "PS", "MEMSUP_SOCKET",
-	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
-}
-
 // checkVariable says whether the key can name an environment variable.
 func (e *entry) checkVariable() error {
 	for i, c := range []byte(e.key()) {
@@ -175,7 +171,7 @@ func (e *entry) checkVariable() error {
 			return e.keyErrorf("%q is no name of a variable; write letters, digits and _", e.key())
 		}
 	}
-	if slices.Contains(served[:], e.key()) {
+	if slices.Contains(supervisor.Served[:], e.key()) {
 		return e.keyErrorf("%s is one of memsup's own variables; write another name", e.key())
 	}
 	if e.key() == "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -164,7 +163,7 @@ func (l *loader) checkProgram(t *supervisor.Type) error {
 		if name == "PORT" || name == "PS" {
 			return "0", true
 		}
-		return lookup(env, name)
+		return spawn.Getenv(env, name)
 	})
 	if !simple {
 		return nil
@@ -175,16 +174,6 @@ func (l *loader) checkProgram(t *supervisor.Type) error {
 	}
 	at := fmt.Sprintf("%s:%d:%d", l.from, e.Line, e.Column)
 	return mistakeAt(at, "%w; write a program that is in PATH, or its path", err)
-}
-
-// lookup finds a variable; the last one wins.
-func lookup(env []string, name string) (string, bool) {
-	for _, v := range slices.Backward(env) {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value, true
-		}
-	}
-	return "", false
 }
 
 // apply gives t what the table says, but for the number of workers, which
