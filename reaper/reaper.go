@@ -1,6 +1,6 @@
 // Package reaper waits for children, asked-for and inherited alike, and
 // reports how each one ended. It is a few functions that the supervisor's loop
-// calls on SIGCHLD; nothing here runs by itself.
+// calls; nothing here runs by itself.
 //
 // No other wait may run in the process: os/exec's and a wait for every child
 // would steal each other's statuses.
@@ -18,8 +18,7 @@ import (
 // cannot yet belong to anyone else, before is called with its pid; nil leaves
 // that out.
 //
-// remaining says whether any child is left, ended or not. SIGCHLD is one
-// signal for any number of children, so one call may report many.
+// remaining says whether any child is left, ended or not.
 func Reap(before func(pid int), ended func(pid int, status unix.WaitStatus)) (remaining bool, err error) {
 	for {
 		next := -1
@@ -86,16 +85,36 @@ func ignoreNoChild(err error) error {
 	return err
 }
 
-// Stopped reports a child that was stopped by a signal (a terminal's Ctrl-Z)
-// since the last call, and which signal that was.
-func Stopped(pid int) (sig unix.Signal, stopped bool) {
-	var info siginfo
-	err := unix.Waitid(unix.P_PID, pid, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG, nil)
-	if err != nil || info.pid == 0 {
-		return 0, false
+// Await waits until some child has ended and was not yet collected or, where
+// stopped asks for it, was stopped by a signal. It collects nothing. Without a
+// child it returns at once; the error is that waitid(2) is refused.
+func Await(stopped bool) error {
+	options := unix.WEXITED | unix.WNOWAIT
+	if stopped {
+		options |= unix.WSTOPPED
 	}
-	const statusOffset = 24 // si_status, behind si_pid and si_uid
-	return unix.Signal(*(*int32)(unsafe.Add(unsafe.Pointer(&info), statusOffset))), true
+	for {
+		err := unix.Waitid(unix.P_ALL, 0, nil, options, nil)
+		if err != unix.EINTR {
+			return ignoreNoChild(err)
+		}
+	}
+}
+
+// Silence gives SIGCHLD back its default action, which is nothing: the kernel
+// drops it where it arises. Whoever waits with Await has no need of it, and the
+// Go runtime would run a handler for each child that ends.
+func Silence() {
+	var action [4]uint64 // SIG_DFL, no flags, an empty mask
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+}
+
+// Stopped reports one child that was stopped by a signal (a terminal's Ctrl-Z)
+// and not yet reported.
+func Stopped() (pid int, stopped bool) {
+	var info siginfo
+	err := unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WNOHANG, nil)
+	return int(info.pid), err == nil && info.pid != 0
 }
 
 // BecomeSubreaper makes orphaned descendants the children of this process

@@ -18,6 +18,8 @@ func TestMain(m *testing.M) {
 		os.Exit(statuses())
 	case "orphans":
 		os.Exit(orphans())
+	case "stopped":
+		os.Exit(stopped())
 	}
 }
 
@@ -36,6 +38,7 @@ func inOwnProcess(t *testing.T, name string) {
 
 func TestReapReportsEveryStatus(t *testing.T) { inOwnProcess(t, "statuses") }
 func TestReapTakesOrphans(t *testing.T)       { inOwnProcess(t, "orphans") }
+func TestStoppedChildIsToldOnce(t *testing.T) { inOwnProcess(t, "stopped") }
 
 // shell starts a shell and gives its pid; what it prints goes to stderr.
 func shell(script string) int {
@@ -48,10 +51,37 @@ func shell(script string) int {
 	return pid
 }
 
-// wait blocks until some child has ended.
-func wait() {
-	var info unix.Siginfo
-	_ = unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+// stopped is told of a child that stops itself, once, and of its end.
+func stopped() int {
+	Silence()
+	pid := shell("kill -STOP $$; exit 3")
+	if err := Await(true); err != nil {
+		println(err.Error())
+		return 1
+	}
+	if got, ok := Stopped(); !ok || got != pid {
+		println("stopped:", got, ok, "want", pid)
+		return 1
+	}
+	if got, ok := Stopped(); ok {
+		println("told twice that", got, "stopped")
+		return 1
+	}
+	_ = unix.Kill(pid, unix.SIGCONT)
+	if err := Await(true); err != nil {
+		println(err.Error())
+		return 1
+	}
+	code := -1
+	if remaining, err := Reap(nil, func(_ int, status unix.WaitStatus) { code = status.ExitStatus() }); remaining || err != nil || code != 3 {
+		println("remaining:", remaining, "exit status:", code)
+		return 1
+	}
+	if err := Await(true); err != nil {
+		println("without a child:", err.Error())
+		return 1
+	}
+	return 0
 }
 
 func statuses() int {
@@ -59,7 +89,10 @@ func statuses() int {
 	before := map[int]bool{}
 	remaining := true
 	for remaining {
-		wait()
+		if err := Await(false); err != nil {
+			println(err.Error())
+			return 1
+		}
 		var err error
 		remaining, err = Reap(func(pid int) {
 			if err := unix.Kill(pid, 0); err != nil {
@@ -99,7 +132,10 @@ func orphans() int {
 	shell("i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done")
 	seen := 0
 	for remaining := true; remaining; {
-		wait()
+		if err := Await(false); err != nil {
+			println(err.Error())
+			return 1
+		}
 		var err error
 		if remaining, err = Reap(nil, func(int, unix.WaitStatus) { seen++ }); err != nil {
 			println(err.Error())

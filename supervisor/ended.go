@@ -10,18 +10,6 @@ import (
 	"github.com/memsup/memsup/reaper"
 )
 
-// reap collects every process that has ended.
-func (s *supervisor) reap() {
-	remaining, err := s.sys.reap(s.beforeReap(), s.ended)
-	if err != nil {
-		s.log.error("cannot wait for children", "error", err)
-	}
-	s.children = remaining
-	if s.c.Command != nil {
-		s.stoppedByTerminal()
-	}
-}
-
 // beforeReap ends what is left of a worker's process group while the group's
 // id is still its own: in systemd's mixed way the main process decides how
 // long its children live. While memsup ends they have the grace instead.
@@ -48,6 +36,7 @@ func (s *supervisor) beforeReap() func(pid int) {
 func (s *supervisor) ended(pid int, status unix.WaitStatus) {
 	w := s.byPID[pid]
 	if w == nil {
+		s.orphans++
 		s.note(Notice{Kind: Reaped, PID: pid, Status: status})
 		return
 	}
@@ -215,18 +204,19 @@ func (s *supervisor) becomeReady(w *worker, why string) {
 	w.state, w.grown = ready, false
 	w.early, w.delays = nil, 0
 	s.decide = true
-	s.log.info("ready", "worker", w.name, "because", why, "memory", mib(w.bytes))
+	fields := []any{"worker", w.name, "because", why}
+	if w.measured {
+		fields = append(fields, "memory", mib(w.bytes))
+	}
+	s.log.info("ready", fields...)
 }
 
 // stoppedByTerminal deals with a command that Ctrl-Z stopped. Where a shell
 // started memsup, memsup stops too, so that the shell gets its prompt; as PID 1
 // there is nobody to bring the command back, and it goes on.
 func (s *supervisor) stoppedByTerminal() {
-	if !s.tty {
-		return
-	}
-	for pid := range s.byPID {
-		if _, stopped := reaper.Stopped(pid); !stopped {
+	for pid, stopped := reaper.Stopped(); stopped; pid, stopped = reaper.Stopped() {
+		if s.byPID[pid] == nil {
 			continue
 		}
 		if s.sys.pid != 1 {

@@ -104,7 +104,7 @@ func (s *supervisor) sampled(a answer) {
 	at := a.at.Sub(s.begin)
 	for _, m := range a.samples {
 		w := s.byPID[m.PID]
-		if w == nil || m.Processes == 0 || at < w.since {
+		if w == nil || m.Processes == 0 || at < w.measureFrom {
 			continue
 		}
 		if dt := at - w.sampledAt; w.measured && dt > 0 {

@@ -59,10 +59,10 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 	}
 	now := s.now()
 	w.gaveUp = false
-	w.pid, w.state, w.since, w.killed = pid, starting, now, false
+	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
 	s.byPID[pid] = w
-	s.children = true
+	s.children.remain = true
 	s.decide = true
 	if c := s.c.Command; c != nil {
 		w.state = ready

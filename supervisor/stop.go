@@ -88,7 +88,7 @@ func (s *supervisor) skipGrace() {
 // that remain are sent SIGTERM; what remains when the grace is over, SIGKILL.
 // memsup leaves when it has no child any more.
 func (s *supervisor) finish(now time.Duration) {
-	if !s.children {
+	if !s.children.remain {
 		s.done = true
 		return
 	}

@@ -54,7 +54,8 @@ type supervisor struct {
 	termed   bool          // what remains was sent SIGTERM
 	endBy    time.Duration
 	done     bool
-	children bool // some child remains
+	children children
+	orphans  int // collected so far
 
 	budget   *budget.Budget
 	mem      budget.Memory
@@ -87,7 +88,6 @@ type supervisor struct {
 	control   *control
 	gone      chan struct{} // closed when the loop has ended
 
-	chld      chan os.Signal // SIGCHLD
 	signals   chan os.Signal
 	events    chan struct{}
 	requests  chan request
@@ -104,7 +104,6 @@ func Run(c *Config) (code int) {
 		c:        c,
 		begin:    time.Now(),
 		byPID:    map[int]*worker{},
-		chld:     make(chan os.Signal, 1),
 		signals:  make(chan os.Signal, 64),
 		events:   make(chan struct{}, 1),
 		requests: make(chan request),
@@ -123,7 +122,6 @@ func Run(c *Config) (code int) {
 	}
 	s.log = newLogger(c)
 	defer s.log.close()
-	signal.Notify(s.chld, unix.SIGCHLD)
 	notified := make(chan []os.Signal, 1)
 	go func() { notified <- s.notify() }()
 	if c.Subreaper {
@@ -137,6 +135,7 @@ func Run(c *Config) (code int) {
 		s.oomScore = ownOOMScore()
 	}
 	s.tty = c.Command != nil && ownsTerminal()
+	s.hearChildren()
 	later := <-notified
 	if err := s.setTypes(c.Types); err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
@@ -194,9 +193,10 @@ func (s *supervisor) guarded() (code int, again bool) {
 	}()
 	s.step()
 	for !s.done {
+		s.children.await(s.now())
 		s.alarm.set(s.sleep())
 		select {
-		case <-s.chld:
+		case <-s.children.heard:
 			s.reap()
 		case sig := <-s.signals:
 			s.signal(sig.(unix.Signal))
@@ -225,6 +225,9 @@ func (s *supervisor) step() {
 		return
 	}
 	now := s.now()
+	if !s.children.remain {
+		s.reap() // an orphan may have come that nobody listened for
+	}
 	s.expire(now)
 	if s.ending {
 		s.finish(now)
@@ -255,6 +258,11 @@ func (s *supervisor) sleep() time.Duration {
 		next = min(next, s.endBy)
 	} else if s.watches() {
 		next = min(next, s.nextLook)
+	}
+	if c := &s.children; !c.remain {
+		next = min(next, now+longestLook)
+	} else if !c.asked {
+		next = min(next, c.until)
 	}
 	for t := range s.everyType() {
 		for _, w := range t.slots {
@@ -300,6 +308,9 @@ func (s *supervisor) expire(now time.Duration) {
 				s.log.warn("did not end in time: SIGKILL", "worker", w.name, "after", now-w.asked)
 				s.killWorker(w)
 			case w.state == starting && t.Ready > 0 && now >= w.since+t.Ready:
+				// What was measured is from when it was still growing.
+				w.measured, w.bytes, w.growth, w.measureFrom = false, 0, 0, now
+				s.nextLook = now
 				s.becomeReady(w, "ran for "+t.Ready.String())
 			}
 		}

@@ -55,12 +55,13 @@ type worker struct {
 	settle  policy.Settling
 	outputs []*output
 
-	measured  bool
-	bytes     int64
-	growth    int64 // bytes a second
-	cpu       int64 // thousandths of one CPU since the sample before
-	cpuTime   time.Duration
-	sampledAt time.Duration
+	measured    bool
+	measureFrom time.Duration // what was measured before it does not count
+	bytes       int64
+	growth      int64 // bytes a second
+	cpu         int64 // thousandths of one CPU since the sample before
+	cpuTime     time.Duration
+	sampledAt   time.Duration
 
 	early    []time.Duration // ends before it was ready that count to the start limit
 	delays   int             // early ends since it was last ready: the backoff's exponent
