@@ -49,7 +49,8 @@ func (b *candidate) offer(l *look, i int, measure int64) {
 // does; -1 where none is. A ready worker that is seen to cause it comes first,
 // then one that is starting, which is spared until it reaches into the reserve,
 // as nobody knows how large it will be. Where nobody is seen to cause it, the one
-// goes that grew most since it was new.
+// goes that grew most since it was new: not because the cause stops fast enough
+// to be given more time.
 func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 	net, total := l.rest(l.net), l.rest(l.total)
 	cause := net
@@ -75,20 +76,23 @@ func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 			case low:
 				grown.offer(l, i, size-expected)
 			}
-		case cause <= 0 || !low && !l.ends(net, warning(w)):
+		case cause <= 0:
 		case float64(w.Growth) >= cause/4:
 			growing.offer(l, i, w.Growth)
 		case l.starting == 0 && size-least >= max(4*mib, least/4):
 			grown.offer(l, i, size-least)
 		}
 	}
+	due := func(i int) bool { return low || l.ends(net, warning(&l.o.Workers[i])) }
 	switch {
-	case growing.worker >= 0:
+	case growing.worker >= 0 && due(growing.worker):
 		return growing.worker, net
 	case starting.worker >= 0:
 		return starting.worker, total
-	default:
+	case growing.worker < 0 && grown.worker >= 0 && due(grown.worker):
 		return grown.worker, net
+	default:
+		return -1, 0
 	}
 }
 
