@@ -5,21 +5,50 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // sink is one of memsup's own output descriptors, shared by every worker's
-// lines: one write for each line, whole lines only.
+// lines: one write for each line, whole lines only. Whoever writes when nobody
+// reads waits, and his worker with him once its pipe is full; the others wait
+// for their turn for so long and then lose lines rather than time.
 type sink struct {
-	mu sync.Mutex
-	to io.Writer
+	to    io.Writer
+	turn  chan struct{} // holds one
+	wait  time.Duration
+	stuck atomic.Bool // somebody has waited in vain since the last write ended
 }
 
-func (k *sink) write(line []byte) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func newSink(to io.Writer, wait time.Duration) *sink {
+	return &sink{to: to, turn: make(chan struct{}, 1), wait: wait}
+}
+
+// patience is how long a line waits for one of another worker: longer than a
+// reader that is only slow.
+const patience = 5 * time.Second
+
+// write says whether the line was written.
+func (k *sink) write(line []byte) bool {
+	select {
+	case k.turn <- struct{}{}:
+	default:
+		if k.stuck.Load() {
+			return false
+		}
+		late := time.NewTimer(k.wait)
+		defer late.Stop()
+		select {
+		case k.turn <- struct{}{}:
+		case <-late.C:
+			k.stuck.Store(true)
+			return false
+		}
+	}
 	_, _ = k.to.Write(line)
+	k.stuck.Store(false)
+	<-k.turn
+	return true
 }
 
 // longest is how much of a line is held before it is written as one: a longer
@@ -27,13 +56,13 @@ func (k *sink) write(line []byte) {
 const longest = 64 << 10
 
 // output carries one worker's standard output or standard error to a sink with
-// a prefix before each line. It has a goroutine of its own: a worker whose
-// lines are not taken waits alone.
+// a prefix before each line. It has a goroutine of its own.
 type output struct {
 	prefix string
 	read   *os.File
 	to     *sink
 	ended  chan struct{}
+	lost   int // lines since the last that was written
 }
 
 // newOutput makes the pipe. The write end is for the worker; the caller closes
@@ -88,15 +117,29 @@ func (o *output) carry() {
 			case len(line)-head < longest:
 				continue
 			}
-			o.to.write(append(line, '\n'))
+			o.line(append(line, '\n'))
 			line = line[:head]
 		}
 		if err != nil {
 			if len(line) > head {
-				o.to.write(append(line, '\n'))
+				o.line(append(line, '\n'))
 			}
+			o.confess()
 			return
 		}
+	}
+}
+
+// line writes one line, and before it how many were lost since the last.
+func (o *output) line(line []byte) {
+	if o.confess(); o.lost > 0 || !o.to.write(line) {
+		o.lost++
+	}
+}
+
+func (o *output) confess() {
+	if o.lost > 0 && o.to.write(fmt.Appendf(nil, "%smemsup: %d lines were lost: nobody read the output\n", o.prefix, o.lost)) {
+		o.lost = 0
 	}
 }
 

@@ -109,8 +109,8 @@ func Run(c *Config) (code int) {
 		requests: make(chan request),
 		reloads:  make(chan reloaded, 1),
 		gone:     make(chan struct{}),
-		stdout:   &sink{to: os.Stdout},
-		stderr:   &sink{to: os.Stderr},
+		stdout:   newSink(os.Stdout, patience),
+		stderr:   newSink(os.Stderr, patience),
 		alarm:    alarm{rings: make(chan struct{}, 1), fd: -1},
 	}
 	s.sys = system{
