@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// stop is a worker that is stopping, and when that was decided or first seen.
+// stop is a worker that is stopping, when that was decided or first seen, and
+// what was available then.
 type stop struct {
 	life
-	at time.Duration
+	at        time.Duration
+	available int64
 }
 
 // grace is what a stopping worker is left before SIGKILL.
@@ -17,7 +19,7 @@ const grace = 250 * time.Millisecond
 
 // followStops keeps for each stopping worker since when it does. While none
 // comes or goes each is found where the one before it was left.
-func (s *State) followStops(o *Observation) {
+func (s *State) followStops(o *Observation, available int64) {
 	for i := range s.stops {
 		s.stops[i].observed = false
 	}
@@ -31,7 +33,7 @@ func (s *State) followStops(o *Observation) {
 			s.stops[j].observed, next = true, j+1
 			continue
 		}
-		s.stops = append(s.stops, stop{lifeOf(w), o.Now})
+		s.stops = append(s.stops, stop{lifeOf(w), o.Now, available})
 		s.stops[len(s.stops)-1].observed = true
 	}
 	s.stops = slices.DeleteFunc(s.stops, func(x stop) bool { return !x.observed })
@@ -51,17 +53,24 @@ func (s *State) findStop(w *Worker, n, next int) int {
 // finish kills the largest stopping worker when memory ends before it would
 // have stopped by itself. What went before its stop says nothing about that: the
 // rate is that of three samples since, and it has its grace, unless a quarter of
-// the reserve is all that is left.
+// the reserve is all that is left. Stopping may itself take memory, faster than
+// samples tell: where only an eighth is left since, one look is enough.
 func (s *State) finish(l *look) {
-	h := &s.history
-	if l.stopping == 0 || l.total <= 0 || s.finished.observed || h.n < 3 {
+	if l.stopping == 0 || s.finished.observed {
 		return
 	}
-	latest := h.samples[h.n-3].at
-	if l.available > l.reserve/4 {
-		latest = min(latest, l.now-grace)
+	scarce, last := l.available <= l.reserve/4, l.available <= l.reserve/8
+	h := &s.history
+	seen := l.total > 0 && h.n >= 3
+	var latest time.Duration
+	if seen {
+		latest = h.samples[h.n-3].at
+		if !scarce {
+			latest = min(latest, l.now-grace)
+		}
 	}
-	best, since, next := -1, l.now, 0
+	best, next := -1, 0
+	var stopped stop
 	for i := range l.o.Workers {
 		w := &l.o.Workers[i]
 		if w.Phase != Stopping || !s.has(w.Type) {
@@ -69,20 +78,36 @@ func (s *State) finish(l *look) {
 		}
 		j := s.findStop(w, len(s.stops), next)
 		next = j + 1
-		if at := s.stops[j].at; at <= latest && (best < 0 || w.Cost > l.o.Workers[best].Cost) {
-			best, since = i, at
+		st := s.stops[j]
+		if !(seen && st.at <= latest) && !(last && st.fell(l)) {
+			continue
+		}
+		if best < 0 || w.Cost > l.o.Workers[best].Cost {
+			best, stopped = i, st
 		}
 	}
 	if best < 0 {
 		return
 	}
-	rate := h.fall(false, since)
-	left := time.Duration(min(float64(max(0, l.available))/rate, 1e6) * float64(time.Second))
-	if rate <= 0 || left >= 300*time.Millisecond {
+	w := &l.o.Workers[best]
+	var reason string
+	if rate := h.fall(false, stopped.at); seen && stopped.at <= latest && rate > 0 {
+		left := time.Duration(min(float64(max(0, l.available))/rate, 1e6) * float64(time.Second))
+		if left < 300*time.Millisecond {
+			reason = fmt.Sprintf("%s available and going at %s/s: %s left, and it is still stopping", size(l.available), size(int64(rate)), period(left))
+		}
+	}
+	if reason == "" && last && stopped.fell(l) {
+		reason = fmt.Sprintf("%s available, from %s since it was told to stop %s ago", size(l.available), size(stopped.available), period(l.now-stopped.at))
+	}
+	if reason == "" {
 		return
 	}
-	w := &l.o.Workers[best]
 	s.finished = lifeOf(w)
-	s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
-		"%s available and going at %s/s: %s left, and it is still stopping", size(l.available), size(int64(rate)), period(left))})
+	s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: reason})
+}
+
+// fell says whether an eighth of the reserve has gone since the stop.
+func (x *stop) fell(l *look) bool {
+	return l.now > x.at && x.available-l.available >= l.reserve/8
 }

@@ -38,7 +38,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 	s.count(o)
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
-	s.followStops(o)
+	s.followStops(o, l.available)
 	for i := range o.Workers {
 		w := &o.Workers[i]
 		if !s.has(w.Type) {

@@ -140,7 +140,7 @@ func (s *State) belowMinimum(l *look, low bool) bool {
 func (s *State) recycle(l *look, i int, reason string) {
 	w := &l.o.Workers[i]
 	s.recycled = lifeOf(w)
-	s.stops = append(s.stops, stop{lifeOf(w), l.now})
+	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})
 	s.actions = append(s.actions, Action{Kind: Recycle, Type: w.Type, Index: w.Index, Reason: reason})
 }
 

@@ -64,7 +64,7 @@ func (s *State) down(l *look, i int, reason string) {
 	t.live--
 	t.below = max(0, t.low-t.wanted)
 	s.takeBack(t, l.now)
-	s.stops = append(s.stops, stop{lifeOf(w), l.now})
+	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})
 	back := bytes(w.Cost)
 	if w.Phase == Ready && back == 0 {
 		back, _ = s.Cost(w.Type)
