@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"budget":     {},
 	"cost":       {},
 	"policy":     {},
+	"pressure":   {},
 	"procfile":   {},
 	"reaper":     {},
 	"spawn":      {},
