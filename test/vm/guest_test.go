@@ -1,0 +1,86 @@
+//go:build vm
+
+package vm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// patience is how long a guest may run; only a failing test waits so long.
+const patience = 4 * time.Minute
+
+// A guest is one machine, from its boot until it is off.
+type guest struct {
+	console []byte // what the kernel printed, on the first serial port
+	printed []byte // what the scenario printed, on the second
+}
+
+// boot runs a machine with the scenario's files until it powers off. Its disk,
+// on /dev/vda, is an empty ext4 file system.
+func boot(dir string, s *scenario) (*guest, error) {
+	root, err := debian()
+	if err != nil {
+		return nil, err
+	}
+	vmlinuz, err := kernel(root)
+	if err != nil {
+		return nil, err
+	}
+	initrd, disk, console := filepath.Join(dir, "initrd"), filepath.Join(dir, "disk"), filepath.Join(dir, "console")
+	if err := initramfs(initrd, s.files); err != nil {
+		return nil, err
+	}
+	defer os.Remove(initrd)
+	if _, err := command(dir, "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", disk, "1G"); err != nil {
+		return nil, err
+	}
+	defer os.Remove(disk)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	args := []string{
+		"-accel", "tcg", "-m", "1024", "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot",
+		"-serial", "file:" + console, "-serial", "stdio",
+		"-kernel", vmlinuz, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1",
+		"-drive", "file=" + disk + ",format=raw,if=virtio,cache=unsafe",
+	}
+	qemu := exec.CommandContext(ctx, program, append(args, s.qemu...)...)
+	var printed, problems bytes.Buffer
+	qemu.Stdout, qemu.Stderr = &printed, &problems
+	err = qemu.Run()
+	g := &guest{printed: bytes.ReplaceAll(printed.Bytes(), []byte("\r\n"), []byte("\n"))}
+	g.console, _ = os.ReadFile(console)
+	switch {
+	case ctx.Err() != nil:
+		return g, fmt.Errorf("the guest still runs after %s", patience)
+	case err != nil:
+		return g, fmt.Errorf("%s: %w\n%s", program, err, problems.Bytes())
+	}
+	return g, nil
+}
+
+const program = "qemu-system-x86_64"
+
+// panicked is how the kernel says that PID 1 has ended, and how.
+var panicked = regexp.MustCompile(`Attempted to kill init! exitcode=0x([0-9a-f]{8})`)
+
+// exit is the status of a PID 1 that ended, which is the guest's end.
+func (g *guest) exit() (int, error) {
+	m := panicked.FindSubmatch(g.console)
+	if m == nil {
+		return 0, errors.New("the guest printed no RESULT guest, and its PID 1 did not end")
+	}
+	status, err := strconv.ParseUint(string(m[1]), 16, 32)
+	if status&0x7f != 0 {
+		return 128 + int(status&0x7f), err
+	}
+	return int(status >> 8), err
+}

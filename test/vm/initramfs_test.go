@@ -1,0 +1,140 @@
+//go:build vm
+
+package vm
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// An archive is a cpio archive in the format "newc", as the kernel's
+// Documentation/driver-api/early-userspace/buffer-format.rst describes it. The
+// kernel unpacks several, one behind the other, into its first root.
+type archive struct {
+	bytes.Buffer
+	entries int
+}
+
+const (
+	directory  = 0o040755
+	executable = 0o100755
+	symlink    = 0o120777
+)
+
+func (a *archive) add(name string, mode int, content []byte) {
+	a.entries++
+	fmt.Fprintf(a, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+		a.entries, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0, name)
+	a.pad()
+	a.Write(content)
+	a.pad()
+}
+
+// pad fills up to a multiple of four bytes.
+func (a *archive) pad() { a.Write(make([]byte, -a.Len()&3)) }
+
+// close ends the archive and returns its bytes.
+func (a *archive) close() []byte {
+	a.add("TRAILER!!!", 0, nil)
+	return a.Bytes()
+}
+
+// applets are the programs that scripts may use besides memsup and lab.
+var applets = []string{"sh", "cat", "echo", "env", "grep", "kill", "ls", "ps", "sleep", "true"}
+
+// base is the archive that all guests share: kernel modules, busybox, memsup and
+// lab.
+var base = sync.OnceValues(func() ([]byte, error) {
+	root, err := debian()
+	if err != nil {
+		return nil, fmt.Errorf("cannot get Debian's packages: %w", err)
+	}
+	programs, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	var a archive
+	for _, dir := range []string{"app", "bin", "container", "dev", "disk", "modules", "proc", "run", "sys", "tmp"} {
+		a.add(dir, directory, nil)
+	}
+	for name, path := range map[string]string{
+		"init":        filepath.Join(programs, "lab"),
+		"bin/memsup":  filepath.Join(programs, "memsup"),
+		"bin/busybox": filepath.Join(root, "bin/busybox"),
+	} {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		a.add(name, executable, content)
+	}
+	a.add("bin/lab", symlink, []byte("/init"))
+	for _, name := range applets {
+		a.add("bin/"+name, symlink, []byte("busybox"))
+	}
+	modules, err := filepath.Glob(filepath.Join(root, "lib/modules/*/kernel/drivers/*/virtio*.ko"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range modules {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		a.add("modules/"+filepath.Base(path), executable, content)
+	}
+	return a.close(), nil
+})
+
+// initramfs writes the guest's first root: the shared part, and the scenario's
+// files in /app.
+func initramfs(path string, files []txtar.File) error {
+	shared, err := base()
+	if err != nil {
+		return err
+	}
+	var a archive
+	for _, f := range files {
+		a.add("app/"+f.Name, executable, f.Data)
+	}
+	return os.WriteFile(path, slices.Concat(shared, a.close()), 0o644)
+}
+
+// programs builds memsup, linked as it is released, and lab, and returns their
+// directory.
+var programs = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "bin")
+	targets := map[string]string{"memsup": "../../cmd/memsup", "lab": "./lab"}
+	if binary := os.Getenv("MEMSUP_BINARY"); binary != "" {
+		delete(targets, "memsup")
+		content, err := os.ReadFile(binary)
+		if err != nil {
+			return "", err
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "memsup"), content, 0o755); err != nil {
+			return "", err
+		}
+	}
+	for name, target := range targets {
+		flags := "-s -w"
+		if name == "memsup" {
+			flags += " -E github.com/memsup/memsup/spawn.entry"
+		}
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", flags, "-o", filepath.Join(dir, name), target)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build %s: %w\n%s", target, err, out)
+		}
+	}
+	return dir, nil
+})

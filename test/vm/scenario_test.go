@@ -1,0 +1,88 @@
+//go:build vm
+
+package vm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// A scenario is one file of testdata.
+type scenario struct {
+	expect []string // expressions, each to be true
+	qemu   []string // arguments
+	files  []txtar.File
+}
+
+func parseScenario(src []byte) (*scenario, error) {
+	a := txtar.Parse(src)
+	s := &scenario{files: a.Files}
+	for line := range strings.Lines(string(a.Comment)) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case word == "" || strings.HasPrefix(word, "#"):
+		case word == "expect":
+			s.expect = append(s.expect, rest)
+		case word == "qemu":
+			s.qemu = append(s.qemu, strings.Fields(rest)...)
+		default:
+			return nil, fmt.Errorf("%q: want #, expect or qemu", strings.TrimSpace(line))
+		}
+	}
+	if len(s.expect) == 0 {
+		return nil, fmt.Errorf("it expects nothing")
+	}
+	return s, nil
+}
+
+// results are what the guest printed to be judged by: names, then values.
+type results map[string]map[string]any
+
+func parseResults(printed []byte) (results, error) {
+	r := results{}
+	for line := range bytes.Lines(printed) {
+		rest, ok := bytes.CutPrefix(line, []byte("RESULT "))
+		if _, told, found := bytes.Cut(line, []byte("| RESULT ")); found {
+			rest, ok = told, true // out of a container
+		}
+		if !ok {
+			continue
+		}
+		name, text, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(" "))
+		values := map[string]any{}
+		if err := json.Unmarshal(text, &values); err != nil {
+			return nil, fmt.Errorf("%s: %w", bytes.TrimSpace(line), err)
+		}
+		r[string(name)] = values
+	}
+	return r, nil
+}
+
+// judge returns what is wrong with the results, in words.
+func (s *scenario) judge(r results) []string {
+	var wrong []string
+	env := map[string]any{"MiB": 1 << 20}
+	for name, values := range r {
+		env[name] = values
+		if late, ok := values["late"]; ok {
+			wrong = append(wrong, fmt.Sprintf("%s: waited in vain for %v", name, late))
+		}
+		if during, ok := values["ended"]; ok {
+			wrong = append(wrong, fmt.Sprintf("%s ended while waiting for %v", name, during))
+		}
+	}
+	for _, e := range append(s.expect, "guest.exit == 0") {
+		holds, err := expr.Eval(e, env)
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s: %v", e, err))
+		} else if holds != true {
+			wrong = append(wrong, fmt.Sprintf("not so: %s", e))
+		}
+	}
+	return wrong
+}

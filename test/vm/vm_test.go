@@ -1,0 +1,117 @@
+//go:build vm
+
+package vm
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	keep    = flag.String("keep", "", "directory that keeps what each guest printed")
+	scratch string // removed at the end
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	for _, name := range []string{program, "apt-get", "dpkg", "mke2fs"} {
+		if _, err := exec.LookPath(name); err != nil {
+			fmt.Fprintf(os.Stderr, "these tests need %s\n", name)
+			if os.Getenv("CI") == "true" {
+				return 1
+			}
+			fmt.Println("SKIP")
+			return 0
+		}
+	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "memsup-vm"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(scratch)
+	return m.Run()
+}
+
+// TestScenario boots a guest for each file of testdata, two at once: a guest
+// keeps a CPU busy.
+func TestScenario(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d scenarios, %v", len(files), err)
+	}
+	seats := make(chan struct{}, 2)
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seats <- struct{}{}
+			defer func() { <-seats }()
+			play(t, name, file)
+		})
+	}
+}
+
+// play boots one scenario and judges it.
+func play(t *testing.T, name, file string) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := parseScenario(src)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	begun := time.Now()
+	g, err := boot(t.TempDir(), s)
+	if err != nil && g == nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the kernel's console:\n%s", g.console)
+			t.Logf("the guest printed:\n%s", g.printed)
+		}
+	})
+	if *keep != "" {
+		text := slices.Concat(g.printed, []byte("\n-- console --\n"), g.console)
+		if err := os.WriteFile(filepath.Join(*keep, name+".log"), text, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := parseResults(g.printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r["guest"] == nil {
+		code, err := g.exit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r["guest"] = map[string]any{"exit": code}
+	}
+	for _, wrong := range s.judge(r) {
+		t.Error(wrong)
+	}
+	for _, of := range slices.Sorted(maps.Keys(r)) {
+		text, _ := json.Marshal(r[of])
+		t.Logf("%s %s", of, text)
+	}
+	t.Logf("%.1f s", time.Since(begun).Seconds())
+}
