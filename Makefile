@@ -10,7 +10,7 @@ ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test race lint fuzz bench container clean need-go
+.PHONY: build run test race lint fuzz bench container vm clean need-go
 
 build: need-go ## bin/memsup, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
@@ -29,10 +29,10 @@ race: need-go ## the same under the race detector (needs a C compiler)
 lint: need-go ## gofumpt, go vet, staticcheck
 	@out="$$($(TOOL) gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) vet -tags container ./test/...
+	$(GO) vet -tags container,vm ./test/...
 	GOARCH=arm64 $(GO) vet ./...
 	$(TOOL) staticcheck ./...
-	$(TOOL) staticcheck -tags container ./test/...
+	$(TOOL) staticcheck -tags container,vm ./test/...
 
 FUZZTIME ?= 20s
 fuzz: need-go ## each fuzz target for FUZZTIME
@@ -48,6 +48,9 @@ bench: build ## beside tini, dumb-init, catatonit, s6 and supervisord
 
 container: need-go ## the same promises in Docker (needs root, Docker, mmdebstrap)
 	$(GO) test -tags container -timeout 20m ./test/container
+
+vm: need-go ## scenarios on cgroup v2 with PSI, in guests (needs qemu-system-x86, e2fsprogs, apt)
+	$(GO) test -tags vm -count=1 -timeout 20m -v ./test/vm
 
 clean:
 	rm -rf bin

@@ -105,7 +105,7 @@ const root = ".."
 // goFiles are the Go files of the module, relative to its root.
 func goFiles(t *testing.T) []string {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-C", root, "-tags", "container",
+	out, err := exec.Command("go", "list", "-C", root, "-tags", "container,vm",
 		"-f", `{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{range .TestGoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}`,
 		"./...").Output()
 	if err != nil {

@@ -18,7 +18,7 @@
 //
 // What the guest prints as `RESULT NAME {JSON}` is NAME in the expectations,
 // which are written in the language of github.com/expr-lang/expr; `lab contain`
-// prints one for each container, see [lab]. `qemu ARG ...` adds to qemu's
+// prints one for each container, see [lab]. `report EXPRESSION` tells and does not judge, `qemu ARG ...` adds to qemu's
 // arguments. -keep DIR keeps what each guest printed.
 //
 // The kernel and busybox are Debian's packages, unpacked once into

@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -15,6 +18,7 @@ import (
 // A scenario is one file of testdata.
 type scenario struct {
 	expect []string // expressions, each to be true
+	report []string // expressions, told with the results and not judged by
 	qemu   []string // arguments
 	files  []txtar.File
 }
@@ -28,10 +32,12 @@ func parseScenario(src []byte) (*scenario, error) {
 		case word == "" || strings.HasPrefix(word, "#"):
 		case word == "expect":
 			s.expect = append(s.expect, rest)
+		case word == "report":
+			s.report = append(s.report, rest)
 		case word == "qemu":
 			s.qemu = append(s.qemu, strings.Fields(rest)...)
 		default:
-			return nil, fmt.Errorf("%q: want #, expect or qemu", strings.TrimSpace(line))
+			return nil, fmt.Errorf("%q: want #, expect, report or qemu", strings.TrimSpace(line))
 		}
 	}
 	if len(s.expect) == 0 {
@@ -66,9 +72,7 @@ func parseResults(printed []byte) (results, error) {
 // judge returns what is wrong with the results, in words.
 func (s *scenario) judge(r results) []string {
 	var wrong []string
-	env := map[string]any{"MiB": 1 << 20}
 	for name, values := range r {
-		env[name] = values
 		if late, ok := values["late"]; ok {
 			wrong = append(wrong, fmt.Sprintf("%s: waited in vain for %v", name, late))
 		}
@@ -77,12 +81,38 @@ func (s *scenario) judge(r results) []string {
 		}
 	}
 	for _, e := range append(s.expect, "guest.exit == 0") {
-		holds, err := expr.Eval(e, env)
-		if err != nil {
+		if holds, err := r.eval(e); err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s: %v", e, err))
 		} else if holds != true {
-			wrong = append(wrong, fmt.Sprintf("not so: %s", e))
+			wrong = append(wrong, "not so: "+e)
 		}
 	}
 	return wrong
+}
+
+// eval evaluates an expression over the results, with MiB for sizes.
+func (r results) eval(e string) (any, error) {
+	env := map[string]any{"MiB": 1 << 20}
+	for name, values := range r {
+		env[name] = values
+	}
+	return expr.Eval(e, env)
+}
+
+// String is a line for each name; lists and objects are left out.
+func (r results) String() string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		fmt.Fprintf(&text, "\n%s", name)
+		for _, key := range slices.Sorted(maps.Keys(r[name])) {
+			switch v := r[name][key].(type) {
+			case map[string]any, []any:
+			case float64:
+				fmt.Fprintf(&text, " %s=%s", key, strconv.FormatFloat(v, 'f', -1, 64))
+			default:
+				fmt.Fprintf(&text, " %s=%v", key, v)
+			}
+		}
+	}
+	return text.String()
 }

@@ -3,10 +3,8 @@
 package vm
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,9 +107,9 @@ func play(t *testing.T, name, file string) {
 	for _, wrong := range s.judge(r) {
 		t.Error(wrong)
 	}
-	for _, of := range slices.Sorted(maps.Keys(r)) {
-		text, _ := json.Marshal(r[of])
-		t.Logf("%s %s", of, text)
+	t.Logf("%.1f s%v", time.Since(begun).Seconds(), r)
+	for _, e := range s.report {
+		holds, err := r.eval(e)
+		t.Logf("%s: %v, %v", e, holds, err)
 	}
-	t.Logf("%.1f s", time.Since(begun).Seconds())
 }

@@ -116,10 +116,10 @@ func (c *cage) makeGroups() (entered string, err error) {
 	if err := os.Mkdir(around, 0o755); err != nil {
 		return "", err
 	}
-	if err := write1(around, "memory.max", c.parent); err != nil || c.visible {
+	if err := put(around, "memory.max", c.parent); err != nil || c.visible {
 		return around, err
 	}
-	if err := write1(around, "cgroup.subtree_control", "+memory"); err != nil {
+	if err := put(around, "cgroup.subtree_control", "+memory"); err != nil {
 		return "", err
 	}
 	return c.group, c.makeGroup()
@@ -134,11 +134,11 @@ func (c *cage) makeGroup() error {
 
 func (c *cage) limit() error {
 	if c.oomGroup {
-		if err := write1(c.group, "memory.oom.group", "1"); err != nil {
+		if err := put(c.group, "memory.oom.group", "1"); err != nil {
 			return err
 		}
 	}
-	return write1(c.group, "memory.max", c.memory)
+	return put(c.group, "memory.max", c.memory)
 }
 
 // descend moves the first process from the parent, where its cgroup namespace
@@ -159,10 +159,10 @@ func (c *cage) descend(around string) error {
 	if err := os.Mkdir(c.group, 0o755); err != nil {
 		return err
 	}
-	if err := write1(c.group, "cgroup.procs", strconv.Itoa(pid)); err != nil {
+	if err := put(c.group, "cgroup.procs", strconv.Itoa(pid)); err != nil {
 		return err
 	}
-	if err := write1(around, "cgroup.subtree_control", "+memory"); err != nil {
+	if err := put(around, "cgroup.subtree_control", "+memory"); err != nil {
 		return err
 	}
 	return c.limit()
@@ -176,6 +176,6 @@ func (c *cage) follow(out *os.File) {
 	}
 }
 
-func write1(dir, name, value string) error {
+func put(dir, name, value string) error {
 	return os.WriteFile(filepath.Join(dir, name), []byte(value), 0)
 }

@@ -39,7 +39,7 @@ var counted = []struct {
 	line *regexp.Regexp
 	name string
 }{
-	{regexp.MustCompile(`^([a-z]+)\.\d+: (started|stopped)\b`), "${1}_$2"},
+	{regexp.MustCompile(`^([a-z]+)\.\d+: (started|done|stopped)\b`), "${1}_$2"},
 	{regexp.MustCompile(`memsup: ready: worker=([a-z]+)\.`), "${1}_ready"},
 	{regexp.MustCompile(`memsup: (up|down|recycle|kill) [a-z]+\.\d+: reason=`), "$1"},
 	{regexp.MustCompile(`memsup: .*(?:was killed by the kernel for memory|killed a process inside a worker)`), "attributed"},
@@ -96,7 +96,7 @@ func (j *judge) until(text string) error {
 func (j *judge) set(text string) error {
 	name, value, _ := strings.Cut(text, "=")
 	j.steps = append(j.steps, step{text: text, begin: func() error {
-		return write1(j.group, name, value)
+		return put(j.group, name, value)
 	}, done: func() bool { return true }})
 	return nil
 }
@@ -134,7 +134,7 @@ func (j *judge) watch() error {
 	go j.pollEvents(events)
 	begun := time.Now()
 	for _, s := range j.steps {
-		ended, err := j.follow1(&s)
+		ended, err := j.do(&s)
 		if err != nil {
 			return fmt.Errorf("step %s: %w", s.text, err)
 		}
@@ -151,9 +151,9 @@ func (j *judge) watch() error {
 	return nil
 }
 
-// follow1 does one step. A step that takes too long is noted as late, and the
+// do does one step. A step that takes too long is noted as late, and the
 // container's end as ended: the test fails for either.
-func (j *judge) follow1(s *step) (ended bool, err error) {
+func (j *judge) do(s *step) (ended bool, err error) {
 	if s.begin != nil {
 		if err := s.begin(); err != nil {
 			return false, err

@@ -100,7 +100,7 @@ func read(args []string) error {
 			if _, err := io.Copy(io.Discard, io.NewSectionReader(f, 0, int64(*size))); err != nil {
 				return err
 			}
-			fmt.Printf("file.%d: started\n", n+1)
+			fmt.Printf("%s: done with file %d\n", self(), n+1)
 		}
 		return nil
 	})
@@ -122,7 +122,7 @@ func write(args []string) error {
 					return err
 				}
 			}
-			fmt.Printf("file.%d: started\n", n+1)
+			fmt.Printf("%s: done with file %d\n", self(), n+1)
 		}
 		return nil
 	})
