@@ -18,7 +18,7 @@
 //
 // What the guest prints as `RESULT NAME {JSON}` is NAME in the expectations,
 // which are written in the language of github.com/expr-lang/expr; `lab contain`
-// prints one for each container, see [lab]. `report EXPRESSION` tells and does not judge, `qemu ARG ...` adds to qemu's
+// prints one for each container, see lab/contain.go. `report EXPRESSION` tells and does not judge, `qemu ARG ...` adds to qemu's
 // arguments. -keep DIR keeps what each guest printed.
 //
 // The kernel and busybox are Debian's packages, unpacked once into
@@ -26,6 +26,4 @@
 // apt-get, dpkg and mke2fs, and no privilege; without them it skips, under
 // CI=true it fails. MEMSUP_BINARY names a memsup to test in place of the one
 // built from this tree.
-//
-// [lab]: https://pkg.go.dev/github.com/memsup/memsup/test/vm/lab
 package vm

@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -55,6 +57,9 @@ func boot(dir string, s *scenario) (*guest, error) {
 	qemu := exec.CommandContext(ctx, program, append(args, s.qemu...)...)
 	var printed, problems bytes.Buffer
 	qemu.Stdout, qemu.Stderr = &printed, &problems
+	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // whose end the kernel takes for the parent's
+	defer runtime.UnlockOSThread()
 	err = qemu.Run()
 	g := &guest{printed: bytes.ReplaceAll(printed.Bytes(), []byte("\r\n"), []byte("\n"))}
 	g.console, _ = os.ReadFile(console)

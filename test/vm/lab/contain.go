@@ -49,7 +49,7 @@ func contain(args []string) error {
 	flags.BoolVar(&c.writable, "writable", false, "cgroups are mounted for writing")
 	flags.BoolVar(&c.oomGroup, "oom-group", false, "memory.oom.group")
 	flags.IntVar(&c.user, "user", 0, "user and group id")
-	flags.DurationVar(&j.within, "within", 2*time.Minute, "longest time that a step may take")
+	flags.DurationVar(&j.within, "within", 90*time.Second, "longest time that a step may take")
 	flags.Func("until", "step: KEY=N[|KEY=N ...], wait until a count reaches N", j.until)
 	flags.Func("set", "step: FILE=VALUE, write a file of the cgroup", j.set)
 	flags.Func("for", "step: let so much time pass", j.lasting)

@@ -134,11 +134,11 @@ func (j *judge) watch() error {
 	go j.pollEvents(events)
 	begun := time.Now()
 	for _, s := range j.steps {
-		ended, err := j.do(&s)
+		over, err := j.do(&s)
 		if err != nil {
 			return fmt.Errorf("step %s: %w", s.text, err)
 		}
-		if ended {
+		if over {
 			break
 		}
 	}
@@ -151,9 +151,9 @@ func (j *judge) watch() error {
 	return nil
 }
 
-// do does one step. A step that takes too long is noted as late, and the
-// container's end as ended: the test fails for either.
-func (j *judge) do(s *step) (ended bool, err error) {
+// do does one step. The last one it is where it takes too long, which is noted
+// as late, or the container ends, noted as ended: the test fails for either.
+func (j *judge) do(s *step) (last bool, err error) {
 	if s.begin != nil {
 		if err := s.begin(); err != nil {
 			return false, err
@@ -182,6 +182,7 @@ func (j *judge) do(s *step) (ended bool, err error) {
 		case <-over:
 			if s.done != nil {
 				j.values["late"] = s.text
+				return true, nil
 			}
 		}
 		break
