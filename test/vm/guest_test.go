@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a guest may run; only a failing test waits so long.
-const patience = 4 * time.Minute
+const patience = 6 * time.Minute
 
 // A guest is one machine, from its boot until it is off.
 type guest struct {
