@@ -61,7 +61,7 @@ func (s *supervisor) reap() {
 	c.remain = remain
 	if s.orphans != orphans {
 		now := s.now()
-		if now-c.until > c.rest {
+		if now-c.until > longestRest {
 			c.rest = 0
 		}
 		c.rest = min(max(2*c.rest, shortestRest), longestRest)
