@@ -277,16 +277,16 @@ func (b *Budget) Rung() string {
 	return b.rung.String()
 }
 
-// EventsPath is the memory.events file of the process's own level, which notifies
-// by inotify when a count in it changes. The result is false where there is none:
-// on anything but cgroup v2.
-func (b *Budget) EventsPath() (string, bool) {
+// Place is the directory of the memory cgroup that the process itself is in, and
+// whether it is one of cgroup v1. It is false where there is none and only the
+// host limits.
+func (b *Budget) Place() (dir string, v1, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.rung != rungCgroup2 || len(b.levels) == 0 || !exists(b.levels[0].events.path) {
-		return "", false
+	if len(b.levels) == 0 {
+		return "", false, false
 	}
-	return b.levels[0].events.path, true
+	return b.levels[0].dir, b.rung == rungCgroup1, true
 }
 
 // Close closes the files. A second Close does nothing.

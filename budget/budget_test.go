@@ -36,9 +36,9 @@ func TestTrees(t *testing.T) {
 			if got, want := strings.Join(levels, "\n"), strings.Join(tt.levels, "\n"); got != want {
 				t.Errorf("levels:\n%s\nwant\n%s", got, want)
 			}
-			events, ok := b.EventsPath()
-			if ok != tt.events || ok && events != b.root+tt.levels[0]+"/memory.events" {
-				t.Errorf("EventsPath: got %q, %v", events, ok)
+			dir, v1, ok := b.Place()
+			if ok != (len(levels) > 0) || ok && (dir != b.levels[0].dir || v1 == tt.events) {
+				t.Errorf("Place: got %q, %v, %v", dir, v1, ok)
 			}
 		})
 	}
@@ -258,8 +258,8 @@ func TestReadDegrades(t *testing.T) {
 		if m := read(t, b); m.Limited || m.Limit != m.HostTotal {
 			t.Errorf("got %+v", m)
 		}
-		if _, ok := b.EventsPath(); ok {
-			t.Error("EventsPath without a cgroup")
+		if _, _, ok := b.Place(); ok {
+			t.Error("a place without a cgroup")
 		}
 	})
 	t.Run("no usage", func(t *testing.T) {
@@ -316,8 +316,8 @@ func TestClose(t *testing.T) {
 	if s := b.Sources(); s != nil {
 		t.Errorf("Sources: got %v", s)
 	}
-	if path, ok := b.EventsPath(); ok {
-		t.Errorf("EventsPath: got %q", path)
+	if dir, _, ok := b.Place(); ok {
+		t.Errorf("Place: got %q", dir)
 	}
 }
 

@@ -59,7 +59,7 @@ func (s *State) finish(l *look) {
 	if l.stopping == 0 || s.finished.observed {
 		return
 	}
-	scarce, last := l.available <= l.reserve/4, l.available <= l.reserve/8
+	scarce, last := l.available <= l.reserve/4, l.available <= l.reserve/8*l.earlier()
 	h := &s.history
 	seen := l.total > 0 && h.n >= 3
 	var latest time.Duration
@@ -92,8 +92,8 @@ func (s *State) finish(l *look) {
 	w := &l.o.Workers[best]
 	var reason string
 	if rate := h.fall(false, stopped.at); seen && stopped.at <= latest && rate > 0 {
-		left := time.Duration(min(float64(max(0, l.available))/rate, 1e6) * float64(time.Second))
-		if left < 300*time.Millisecond {
+		left := l.bare(rate)
+		if left < time.Duration(l.earlier())*300*time.Millisecond {
 			reason = fmt.Sprintf("%s available and going at %s/s: %s left, and it is still stopping", size(l.available), size(int64(rate)), period(left))
 		}
 	}
@@ -105,6 +105,42 @@ func (s *State) finish(l *look) {
 	}
 	s.finished = lifeOf(w)
 	s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: reason})
+}
+
+// atOnce has a worker that was just told to stop killed where memory ends before
+// it can have stopped.
+func (s *State) atOnce(l *look, w *Worker) {
+	if within := l.hard(w); l.total > 0 && l.bare(l.total) < within {
+		s.finished = lifeOf(w)
+		s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
+			"%s available and going at %s/s: %s left, and stopping takes %s",
+			size(l.available), size(int64(l.total)), period(l.bare(l.total)), period(within))})
+	}
+}
+
+// hard is how little time must be left for a worker to be killed rather than told
+// to stop: what stopping was measured to take, within reason.
+func (l *look) hard(w *Worker) time.Duration {
+	stop := w.StopTime
+	if stop <= 0 {
+		stop = 250 * time.Millisecond
+	}
+	return time.Duration(l.earlier()) * min(stop, time.Second)
+}
+
+// bare is the time until nothing is available at a rate, if nobody gives any
+// memory back.
+func (l *look) bare(rate float64) time.Duration {
+	return time.Duration(min(float64(max(0, l.available))/rate, 1e6) * float64(time.Second))
+}
+
+// earlier is how many times as early the last resorts come: one kill by the
+// kernel ends everything with memory.oom.group.
+func (l *look) earlier() int64 {
+	if l.o.OOMGroup {
+		return 2
+	}
+	return 1
 }
 
 // fell says whether an eighth of the reserve has gone since the stop.

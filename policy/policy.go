@@ -124,7 +124,7 @@ const (
 	Up      Kind = iota // run one more of a type
 	Down                // stop a worker and run one fewer of its type
 	Recycle             // stop a worker, then start it anew
-	Kill                // SIGKILL a worker that is stopping too slowly
+	Kill                // SIGKILL a worker that is stopping too slowly, or has no time to
 )
 
 // String is the word of the log and the status: up, down, recycle or kill.

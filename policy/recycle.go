@@ -68,7 +68,8 @@ func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 		switch {
 		case w.Phase == Starting:
 			seen := float64(w.Growth) >= total/4
-			late := l.now-w.Since >= lasting && l.available < l.reserve && l.ends(total, warning(w))
+			late := l.available < l.reserve &&
+				(l.now-w.Since >= lasting && l.ends(total, warning(w)) || total > 0 && l.bare(total) < l.hard(w))
 			switch {
 			case total <= 0 || size <= expected:
 			case seen && (low || late):
@@ -142,6 +143,7 @@ func (s *State) recycle(l *look, i int, reason string) {
 	s.recycled = lifeOf(w)
 	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})
 	s.actions = append(s.actions, Action{Kind: Recycle, Type: w.Type, Index: w.Index, Reason: reason})
+	s.atOnce(l, w)
 }
 
 // replaceLarge recycles a worker that stayed above its type's size for ten

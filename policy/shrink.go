@@ -71,6 +71,7 @@ func (s *State) down(l *look, i int, reason string) {
 	}
 	l.returning = plus(l.returning, back)
 	s.actions = append(s.actions, Action{Kind: Down, Type: w.Type, Index: w.Index, Reason: reason})
+	s.atOnce(l, w)
 }
 
 // isLow says whether what is available, with what stopping workers give back,

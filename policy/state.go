@@ -23,7 +23,8 @@ type State struct {
 	oomKills, maxEvents int64
 	killed              bool // the kernel killed since the look before
 	waitKill            bool // and the worker's end is still waited for
-	explained           int  // the look that saw a worker end that way
+	killedAt            time.Duration
+	explained           int // the look that saw a worker end that way
 	reached             bool // MaxEvents rose at reachedAt
 	reachedAt           time.Duration
 	suspect             int64 // a ceiling to be confirmed, from a kill at suspectAt
@@ -146,8 +147,8 @@ func (s *State) followLimit(o *Observation) {
 }
 
 // learnExits follows workers that ended by themselves, and says whether the
-// kernel killed something that no worker's end explains, this look's or the
-// next's.
+// kernel killed something that no worker's end explains, nor does within a
+// second: the kernel counts a kill before the process has ended.
 func (s *State) learnExits(o *Observation) (unexplained bool) {
 	for i := range o.Exits {
 		e := &o.Exits[i]
@@ -170,9 +171,14 @@ func (s *State) learnExits(o *Observation) (unexplained bool) {
 			}
 		}
 	}
-	explained := s.explained > 0 && s.looks+1-s.explained <= 1
-	unexplained = s.waitKill && !explained
-	s.waitKill = s.killed && !explained
+	if s.killed {
+		s.waitKill, s.killedAt = true, o.Now
+	}
+	if s.explained > 0 && s.looks+1-s.explained <= 1 {
+		s.waitKill = false
+	}
+	unexplained = s.waitKill && o.Now-s.killedAt >= time.Second
+	s.waitKill = s.waitKill && !unexplained
 	return unexplained
 }
 

@@ -272,7 +272,7 @@ func TestKernelGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, w, Gone, nil)
-	if got := w.Rung(); got != rungPolling {
+	if got := w.Rung(); got != Polling {
 		t.Errorf("rung %q", got)
 	}
 	if _, _, ok := w.PSI(); ok {
@@ -289,7 +289,7 @@ func TestKernelRoot(t *testing.T) {
 	}
 	w := Open(Place{Dir: mount})
 	defer w.Close()
-	if _, _, ok := w.PSI(); ok || w.Rung() != rungPolling {
+	if _, _, ok := w.PSI(); ok || w.Rung() != Polling {
 		t.Errorf("rung %q, PSI %t", w.Rung(), ok)
 	}
 	t.Log(lines(w))
@@ -353,7 +353,7 @@ func TestKernelV1(t *testing.T) {
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	for w.Rung() != rungPolling {
+	for w.Rung() != Polling {
 		until(t, w, Gone, nil)
 	}
 	t.Log(lines(w))
@@ -378,7 +378,7 @@ func TestKernelV1ReadOnly(t *testing.T) {
 	at := readOnly(t, cgroup1(t))
 	w := Open(Place{Dir: at, V1: true})
 	defer w.Close()
-	if got, want := lines(w), "cgroup.event_control: "+at+"/cgroup.event_control: read-only file system"; w.Rung() != rungPolling || !strings.HasSuffix(got, want) {
+	if got, want := lines(w), "cgroup.event_control: "+at+"/cgroup.event_control: read-only file system"; w.Rung() != Polling || !strings.HasSuffix(got, want) {
 		t.Errorf("rung %q, missed %s", w.Rung(), got)
 	}
 }

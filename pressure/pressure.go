@@ -94,13 +94,15 @@ func (m Missed) String() string {
 	return m.Rung + ": " + m.File + ": " + m.Why
 }
 
-// The rungs, and their order.
+// Polling is the rung where the kernel says nothing.
+const Polling = "polling"
+
+// The rungs above it, and their order.
 const (
 	rungTrigger     = "PSI trigger"
 	rungSlowTrigger = "PSI trigger (2 s window)"
 	rungEvents      = "memory.events"
 	rungControl     = "cgroup.event_control"
-	rungPolling     = "polling"
 )
 
 var ladder = []string{rungTrigger, rungSlowTrigger, rungEvents, rungControl}
@@ -153,7 +155,7 @@ func (w *Watcher) Rung() string {
 		}
 	}
 	if len(names) == 0 {
-		return rungPolling
+		return Polling
 	}
 	return strings.Join(names, " and ")
 }

@@ -18,8 +18,8 @@ import (
 
 const quietPSI = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
 
-// TestLadder is what is said of places that offer nothing that notifies. An
-// ordinary file cannot be polled: EPERM.
+// TestLadder is what is said of places that offer little. An ordinary file
+// cannot be polled (EPERM): memory.events is then heard by inotify.
 func TestLadder(t *testing.T) {
 	for _, x := range []struct {
 		name   string
@@ -36,8 +36,7 @@ func TestLadder(t *testing.T) {
 			"no PSI",
 			map[string]string{"memory.events": "low 0\n", "cgroup.events": ""},
 			false,
-			"PSI trigger: DIR/memory.pressure: no such file or directory\n" +
-				"memory.events: DIR/memory.events: operation not permitted",
+			"PSI trigger: DIR/memory.pressure: no such file or directory",
 		},
 		{
 			"the root cgroup",
@@ -57,8 +56,7 @@ func TestLadder(t *testing.T) {
 			"files that are no kernel's",
 			map[string]string{"memory.pressure": quietPSI, "memory.events": "low 0\n"},
 			false,
-			"PSI trigger: DIR/memory.pressure: operation not permitted\n" +
-				"memory.events: DIR/memory.events: operation not permitted",
+			"PSI trigger: DIR/memory.pressure: operation not permitted",
 		},
 		{
 			"v1 without control",
@@ -83,8 +81,12 @@ func TestLadder(t *testing.T) {
 			}
 			before := openFiles(t)
 			w := Open(Place{Dir: dir, V1: x.v1})
-			if got := w.Rung(); got != "polling" {
-				t.Errorf("rung %q", got)
+			want := "polling"
+			if x.files["memory.events"] != "" {
+				want = "memory.events"
+			}
+			if got := w.Rung(); got != want {
+				t.Errorf("rung %q, want %q", got, want)
 			}
 			if got := strings.ReplaceAll(lines(w), dir, "DIR"); got != x.missed {
 				t.Errorf("missed:\n%s\nwant:\n%s", got, x.missed)
@@ -193,7 +195,7 @@ func TestVanished(t *testing.T) {
 	if k := <-w.Wakes(); k.Source != Gone {
 		t.Errorf("%v", k)
 	}
-	if got := w.Rung(); got != rungPolling {
+	if got := w.Rung(); got != Polling {
 		t.Errorf("rung %q", got)
 	}
 	if got, want := lines(w), strings.Repeat("cgroup.event_control: "+heard[0].path+": it has vanished\n", 2); got+"\n" != want {
@@ -302,4 +304,24 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(names)
+}
+
+// A memory.events that is a plain file is heard by inotify.
+func TestFileThatCannotBePolled(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "memory.events")
+	if err := os.WriteFile(path, []byte("max 0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := Open(Place{Dir: dir})
+	defer w.Close()
+	if got := w.Rung(); got != "memory.events" {
+		t.Fatalf("rung %q, missed %v", got, w.Missed())
+	}
+	if err := os.WriteFile(path, []byte("max 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if wake := <-w.Wakes(); wake.Source != Events {
+		t.Errorf("woken by %v", wake.Source)
+	}
 }

@@ -91,7 +91,9 @@ func (w *Watcher) openEvents(path string) {
 	}
 	h := &heard{source: Events, rung: rungEvents, path: path, fd: fd, file: fd}
 	if err = h.take(); err == nil {
-		err = w.hear(h, unix.EPOLLPRI)
+		if err = w.hear(h, unix.EPOLLPRI); errors.Is(err, unix.EPERM) {
+			err = w.hearByInotify(h)
+		}
 	}
 	if err != nil {
 		h.close()

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,10 +16,11 @@ type heard struct {
 	source Source
 	rung   string
 	path   string
-	fd     int      // what is polled: the file itself or an eventfd
-	file   int      // what is read to see whether the cgroup is still there; -1 for a trigger
-	poll   *os.File // an epoll instance with fd in it
-	ended  bool     // fd and file are closed
+	fd     int               // what is polled: the file itself or an eventfd
+	file   int               // what is read to see whether the cgroup is still there; -1 for a trigger
+	poll   *os.File          // an epoll instance with fd in it
+	notes  *fsnotify.Watcher // in place of poll, where fd cannot be polled
+	ended  bool              // fd and file are closed
 }
 
 // hear begins to listen to h, which speaks with the given event. On an error
@@ -142,6 +144,11 @@ func (h *heard) take() error {
 // end closes h, and its goroutine with it.
 func (h *heard) end() {
 	h.ended = true
+	if h.notes != nil {
+		_ = h.notes.Close()
+		h.close()
+		return
+	}
 	_ = h.poll.SetReadDeadline(time.Unix(1, 0)) // long past
 	h.close()
 }

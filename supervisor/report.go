@@ -60,7 +60,7 @@ func (s *supervisor) status() *Status {
 }
 
 func (s *supervisor) container() Container {
-	c := Container{Sources: []string{}, Rung: s.rung}
+	c := Container{Sources: []string{}, Rung: s.rung()}
 	if s.budget == nil {
 		return c
 	}
@@ -83,6 +83,12 @@ func (s *supervisor) container() Container {
 	if s.cpus > 0 {
 		cpus := float64(s.cpus) / 1000
 		c.CPULimit = &cpus
+	}
+	if s.pressure != nil {
+		if some, full, ok := s.pressure.PSI(); ok {
+			some, full := s.average.Add(s.now(), some, full)
+			c.Pressure = &Pressure{float64(some) / 10, float64(full) / 10}
+		}
 	}
 	if ceiling, known := s.policy.Ceiling(); known {
 		c.Ceiling = &ceiling

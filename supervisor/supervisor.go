@@ -14,12 +14,12 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/cost"
 	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/reaper"
 	"github.com/memsup/memsup/spawn"
 )
@@ -66,8 +66,10 @@ type supervisor struct {
 	oomBase  int64         // the same at the start
 	oomSince time.Duration // when a kill not yet explained was first seen
 	oomScore int           // memsup's own oom_score_adj
-	rung     string
-	watcher  *fsnotify.Watcher
+	pressure *pressure.Watcher
+	average  pressure.Average
+	heard    <-chan pressure.Wake // nil where the kernel says nothing
+	spoke    time.Time            // when the kernel last did, until it was acted on
 
 	policy         policy.State
 	pcfg           policy.Config
@@ -89,7 +91,6 @@ type supervisor struct {
 	gone      chan struct{} // closed when the loop has ended
 
 	signals   chan os.Signal
-	events    chan struct{}
 	requests  chan request
 	reloads   chan reloaded
 	reloading bool
@@ -105,7 +106,6 @@ func Run(c *Config) (code int) {
 		begin:    time.Now(),
 		byPID:    map[int]*worker{},
 		signals:  make(chan os.Signal, 64),
-		events:   make(chan struct{}, 1),
 		requests: make(chan request),
 		reloads:  make(chan reloaded, 1),
 		gone:     make(chan struct{}),
@@ -143,7 +143,7 @@ func Run(c *Config) (code int) {
 	}
 	defer s.close()
 	if s.watches() {
-		s.watchEvents()
+		s.listen()
 		s.greet()
 	}
 	time.AfterFunc(aside, func() { s.serve(later) })
@@ -200,8 +200,8 @@ func (s *supervisor) guarded() (code int, again bool) {
 			s.reap()
 		case sig := <-s.signals:
 			s.signal(sig.(unix.Signal))
-		case <-s.events:
-			s.nextLook = 0
+		case wake := <-s.heard:
+			s.woken(wake)
 		case m := <-s.meter.results():
 			s.sampled(m)
 		case r := <-s.reloads:

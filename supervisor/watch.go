@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/policy"
 )
@@ -36,44 +34,15 @@ func (s *supervisor) greet() {
 		source = "--limit"
 	}
 	s.log.info("memsup "+s.c.Version, "limit", mib(s.mem.Limit), "source", source, "available", mib(s.mem.Available),
-		"reserve", mib(s.pcfg.ReserveFor(s.mem.Limit)), "watching", s.rung)
+		"reserve", mib(s.pcfg.ReserveFor(s.mem.Limit)), "watching", s.rung())
+	if s.mem.OOMGroup {
+		s.log.warn("memory.oom.group is set: one kill by the kernel ends the whole container, so workers go earlier, below their minimum too")
+	}
 }
 
 // watches says whether memory is watched and acted on: a single command is
 // nobody's to stop.
 func (s *supervisor) watches() bool { return s.c.Command == nil && s.budget != nil }
-
-// watchEvents wakes the loop when the kernel counts something in
-// memory.events, which cgroup v2 tells even on a read-only mount.
-func (s *supervisor) watchEvents() {
-	s.rung = "polling " + s.budget.Rung()
-	path, ok := s.budget.EventsPath()
-	if !ok {
-		return
-	}
-	w, err := fsnotify.NewWatcher()
-	if err == nil {
-		err = w.Add(path)
-	}
-	if err != nil {
-		s.log.warn("memory.events cannot be watched: polling alone", "path", path, "error", err)
-		return
-	}
-	s.rung = "memory.events by inotify, and polling"
-	s.watcher = w
-	go func() {
-		for range w.Events {
-			select {
-			case s.events <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	go func() {
-		for range w.Errors {
-		}
-	}()
-}
 
 // look reads the container's memory. It is read anew before each decision:
 // a figure that is older than the observation would look like standing still.
@@ -92,6 +61,7 @@ func (s *supervisor) look(now time.Duration) bool {
 	s.obs.LimitReached = s.budget != nil && s.memOK && m.OOMKills > s.mem.OOMKills &&
 		s.budget.Rung() == "cgroup v1" && s.budget.LimitReached()
 	s.mem, s.memOK, s.memAt = m, true, now
+	s.feel(now)
 	if changed {
 		s.configurePolicy()
 	}
@@ -169,6 +139,9 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	}
 	s.hint()
 	s.nextLook = now + s.policy.NextLook(&s.obs)
+	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
+		s.nextLook += longestLook // the kernel would speak
+	}
 	if !s.mem.Limited && !s.ranged() {
 		s.nextLook = now + longestLook // the host's memory is others' too, and nothing here can change
 	}

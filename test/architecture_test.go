@@ -26,8 +26,8 @@ var mayImport = map[string][]string{
 	"procfile":   {},
 	"reaper":     {},
 	"spawn":      {},
-	"supervisor": {"budget", "cost", "policy", "procfile", "reaper", "spawn"},
-	"cmd/memsup": {"budget", "policy", "procfile", "spawn", "supervisor"},
+	"supervisor": {"budget", "cost", "policy", "pressure", "procfile", "reaper", "spawn"},
+	"cmd/memsup": {"budget", "policy", "pressure", "procfile", "spawn", "supervisor"},
 }
 
 // impure are imports that would give package policy a clock, a file or a

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
 )
@@ -108,10 +110,6 @@ func sources(b *budget.Budget) []finding {
 func surroundings(b *budget.Budget) []finding {
 	cgroup := finding{Name: "cgroup mode", Value: modeName(cgroups.Mode()), From: "/sys/fs/cgroup"}
 	source := finding{Name: "memory from", Value: b.Rung()}
-	watching := finding{Name: "watching", Value: "polling", Missing: "no memory.events here", Instead: "usage is polled"}
-	if path, ok := b.EventsPath(); ok {
-		watching = finding{Name: "watching", Value: "memory.events by inotify", From: path}
-	}
 	if b.Rung() == "host" {
 		source.Instead = "no memory cgroup can be read"
 	}
@@ -119,11 +117,26 @@ func surroundings(b *budget.Budget) []finding {
 	if _, err := supervisor.NewClient(""); err != nil {
 		control = finding{Name: "control socket", Missing: err.Error()}
 	}
-	return []finding{
-		cgroup, source, watching, initProcess(), control,
+	return slices.Concat([]finding{cgroup, source}, watching(b), []finding{
+		initProcess(), control,
 		{Name: "signals ignored", Value: signalNames(spawn.Ignored)},
 		{Name: "signals blocked", Value: signalNames(spawn.Blocked)},
+	})
+}
+
+// watching is how pressure is heard here, and why not by better means.
+func watching(b *budget.Budget) []finding {
+	dir, v1, _ := b.Place()
+	w := pressure.Open(pressure.Place{Dir: dir, V1: v1})
+	defer w.Close()
+	list := []finding{{Name: "watching", Value: w.Rung(), From: dir}}
+	if w.Rung() == pressure.Polling {
+		list[0].Instead = "usage is read every 50 ms to 5 s, the oftener the fuller"
 	}
+	for _, m := range w.Missed() {
+		list = append(list, finding{Name: "– not by " + m.Rung, Missing: m.Why, From: m.File})
+	}
+	return list
 }
 
 func modeName(m cgroups.CGMode) string {
