@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -90,8 +91,14 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	s.drained(wait)
 
 	if was == stopping {
-		s.log.info("stopped", "worker", w.name, "how", w.lastExit, "took", now-w.asked)
-		w.typ.tookToStop(now - w.asked)
+		if oom {
+			s.killedByKernel(w.name+" was killed by the kernel for memory while it was stopping", w)
+		} else {
+			s.log.info("stopped", "worker", w.name, "how", w.lastExit, "took", now-w.asked)
+		}
+		if !w.killed {
+			w.typ.tookToStop(now - w.asked)
+		}
 		if w.after == remove {
 			w.typ.drop(w)
 			return
@@ -104,18 +111,14 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 		return
 	}
 	code := exitCode(status)
-	level := s.log.warn
-	if oom {
-		level = s.log.error
-	} else if code == 0 {
-		level = s.log.info
+	switch {
+	case oom:
+		s.killedByKernel(w.name+" "+w.lastExit, w, "after", now-w.since)
+	case code == 0:
+		s.log.info(w.name+" "+w.lastExit, "after", now-w.since)
+	default:
+		s.log.warn(w.name+" "+w.lastExit, "after", now-w.since)
 	}
-	fields := []any{"after", now - w.since}
-	if oom {
-		fields = append(fields, "its size", mib(w.bytes))
-		fields = append(fields, s.memoryFields()...)
-	}
-	level(w.name+" "+w.lastExit, fields...)
 	switch {
 	case was == ready || oom:
 		if was == ready {
@@ -127,6 +130,25 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	default:
 		s.endedEarly(w, code)
 	}
+}
+
+// killedByKernel tells of a worker that the kernel killed for memory, how large
+// it was and what memory looked like.
+func (s *supervisor) killedByKernel(text string, w *worker, fields ...any) {
+	if w.measured {
+		fields = append(fields, "its size", mib(w.bytes), "growing by", mib(w.growth)+"/s", "measured before", s.now()-w.sampledAt)
+	}
+	fields = append(fields, s.memoryFields()...)
+	s.log.error(text, fields...)
+	s.testify(text, fields)
+}
+
+// testify leaves word for whoever looks at the container when it is gone.
+func (s *supervisor) testify(text string, fields []any) {
+	for i := 0; i+1 < len(fields); i += 2 {
+		text += fmt.Sprintf("; %v %v", fields[i], fields[i+1])
+	}
+	s.testament.add(time.Now(), text)
 }
 
 // endedEarly is the end of a worker that had not become ready: it counts to

@@ -13,8 +13,8 @@ import (
 const keptDecisions = 64
 
 // decided notes a decision and says it in the log.
-func (s *supervisor) decided(action, worker, reason string) {
-	d := Decision{At: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Action: action, Worker: worker, Reason: reason}
+func (s *supervisor) decided(action, worker, reason string, noticeUS *int64) {
+	d := Decision{NoticeUS: noticeUS, At: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Action: action, Worker: worker, Reason: reason}
 	if s.c.Observe {
 		for _, old := range s.decisions[max(0, len(s.decisions)-4):] {
 			if old.Action == action && old.Worker == worker {

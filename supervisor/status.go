@@ -67,4 +67,7 @@ type Decision struct {
 	Action string `json:"action"`
 	Worker string `json:"worker"`
 	Reason string `json:"reason"`
+	// NoticeUS is how many microseconds passed from the kernel's notification
+	// until the worker was sent its signal, where one led to the decision.
+	NoticeUS *int64 `json:"notice_us,omitempty"`
 }

@@ -24,13 +24,13 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 		}
 		return
 	}
-	s.log.info("stopping", "worker", w.name, "pid", w.pid, "reason", reason)
 	drain := w.typ.Drain
 	if drain == 0 {
 		drain = s.c.Drain
 	}
 	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+drain, false
 	s.signalWorker(w, w.typ.StopSignal)
+	s.log.info("stopping", "worker", w.name, "pid", w.pid, "reason", reason)
 	s.decide = true
 }
 
@@ -46,13 +46,6 @@ func (s *supervisor) signalWorker(w *worker, sig unix.Signal) {
 	if sig == unix.SIGTERM || sig == w.typ.StopSignal {
 		_ = s.sys.kill(target, unix.SIGCONT)
 	}
-}
-
-// killWorker sends SIGKILL to the worker and its whole process group.
-func (s *supervisor) killWorker(w *worker) {
-	w.killed = true
-	_ = s.sys.kill(-w.pid, unix.SIGKILL)
-	_ = s.sys.kill(w.pid, unix.SIGKILL)
 }
 
 // end begins memsup's own end with that exit status: every worker is sent its

@@ -83,7 +83,8 @@ type supervisor struct {
 	stdout, stderr *sink
 	draining       []*output         // of workers that have ended
 	said           map[string]string // the last one-off line by topic
-	lean           bool              // dropStartup was called
+	testament      testament
+	lean           bool // dropStartup was called
 
 	decisions []Decision
 	hearing   []chan Decision // clients of GET /v1/events
@@ -112,6 +113,8 @@ func Run(c *Config) (code int) {
 		stdout:   newSink(os.Stdout, patience),
 		stderr:   newSink(os.Stderr, patience),
 		alarm:    alarm{rings: make(chan struct{}, 1), fd: -1},
+
+		testament: testament{path: terminationLog},
 	}
 	s.sys = system{
 		pid:         unix.Getpid(),
@@ -383,6 +386,7 @@ func (s *supervisor) nothingLeft() bool {
 // close does what the end of the process does not do by itself.
 func (s *supervisor) close() {
 	s.flush()
+	s.testament.close()
 	close(s.gone)
 	s.control.close()
 }

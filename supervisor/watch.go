@@ -84,7 +84,10 @@ func (s *supervisor) noteOOM(now time.Duration) {
 	if now-s.oomSince < oomPatience {
 		return
 	}
-	s.log.error("the kernel killed a process inside a worker for memory", append(s.memoryFields(), "kills", m.OOMKills-s.oomSeen)...)
+	const text = "the kernel killed a process inside a worker for memory"
+	fields := append(s.memoryFields(), "kills", m.OOMKills-s.oomSeen)
+	s.log.error(text, fields...)
+	s.testify(text, fields)
 	s.oomSeen, s.oomSince = m.OOMKills, 0
 }
 
@@ -137,6 +140,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	for _, a := range s.policy.Decide(&s.pcfg, &s.obs) {
 		s.act(a)
 	}
+	s.spoke = time.Time{}
 	s.hint()
 	s.nextLook = now + s.policy.NextLook(&s.obs)
 	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
@@ -173,7 +177,8 @@ const (
 	settleLook  = time.Second // while a worker's memory has to settle
 )
 
-// act carries out one decision, or in observe mode says what it would be.
+// act carries out one decision, or in observe mode says what it would be. The
+// signal comes first and the words after it.
 func (s *supervisor) act(a policy.Action) {
 	t := s.types[a.Type]
 	name := t.Name
@@ -183,28 +188,39 @@ func (s *supervisor) act(a policy.Action) {
 			return
 		}
 		name = w.name
-	} else if !s.c.Observe {
-		w = t.add()
-		w.grown = true
-		name = w.name
 	}
-	s.decided(a.Kind.String(), name, a.Reason)
-	if s.c.Observe {
-		return
-	}
-	switch a.Kind {
-	case policy.Down:
-		s.stop(w, remove, a.Reason)
-	case policy.Recycle:
-		if w.state == starting {
-			w.delays++
-		}
-		s.stop(w, restart, a.Reason)
-	case policy.Kill:
-		if w.alive() {
-			s.killWorker(w)
+	if !s.c.Observe {
+		switch a.Kind {
+		case policy.Up:
+			w = t.add()
+			w.grown = true
+			name = w.name
+		case policy.Down:
+			s.stop(w, remove, a.Reason)
+		case policy.Recycle:
+			if w.state == starting {
+				w.delays++
+			}
+			s.stop(w, restart, a.Reason)
+		case policy.Kill:
+			if w.alive() {
+				s.killForMemory(w)
+			}
 		}
 	}
+	s.decided(a.Kind.String(), name, a.Reason, s.sinceNotice())
+	if s.mem.OOMGroup && a.Kind != policy.Up {
+		s.testify(a.Kind.String()+" "+name+": "+a.Reason, nil)
+	}
+}
+
+// sinceNotice is how long ago the kernel spoke, where that led here.
+func (s *supervisor) sinceNotice() *int64 {
+	if s.spoke.IsZero() {
+		return nil
+	}
+	us := time.Since(s.spoke).Microseconds()
+	return &us
 }
 
 // hint says once of a type that nobody scaled that memory holds more of it.
