@@ -137,7 +137,11 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	s.fillWorkers()
 	s.obs.Exits = append(s.obs.Exits[:0], s.exits...)
 	s.exits = s.exits[:0]
-	for _, a := range s.policy.Decide(&s.pcfg, &s.obs) {
+	actions := s.policy.Decide(&s.pcfg, &s.obs)
+	for _, a := range actions {
+		s.kill(a)
+	}
+	for _, a := range actions {
 		s.act(a)
 	}
 	s.spoke = time.Time{}
@@ -177,6 +181,16 @@ const (
 	settleLook  = time.Second // while a worker's memory has to settle
 )
 
+// kill carries out the decisions that cannot wait for anything else.
+func (s *supervisor) kill(a policy.Action) {
+	if a.Kind != policy.Kill || s.c.Observe {
+		return
+	}
+	if w := s.types[a.Type].slot(a.Index); w != nil && w.alive() {
+		s.killForMemory(w)
+	}
+}
+
 // act carries out one decision, or in observe mode says what it would be. The
 // signal comes first and the words after it.
 func (s *supervisor) act(a policy.Action) {
@@ -202,10 +216,6 @@ func (s *supervisor) act(a policy.Action) {
 				w.delays++
 			}
 			s.stop(w, restart, a.Reason)
-		case policy.Kill:
-			if w.alive() {
-				s.killForMemory(w)
-			}
 		}
 	}
 	s.decided(a.Kind.String(), name, a.Reason, s.sinceNotice())
