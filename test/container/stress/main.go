@@ -84,14 +84,16 @@ func orphans(args []string) (int, error) {
 	n := f.Int("n", 20000, "how many")
 	code := f.Int("exit", 0, "exit status")
 	f.Parse(args)
-	const script = `i=0; while [ $i -lt $1 ]; do (exit $((i % 256)) & ); i=$((i + 1)); done`
+	const script = `i=0; while [ $i -lt $1 ]; do
+		sh -c 'j=$1; while [ $j -lt $2 ]; do exit $j & j=$((j + 1)); done' sh $i $((i + 100 < $1 ? i + 100 : $1))
+		i=$((i + 100)); done`
 	sh := exec.Command("sh", "-c", script, "sh", strconv.Itoa(*n))
 	sh.Stderr = os.Stderr
 	if err := sh.Run(); err != nil {
 		return 0, err
 	}
 	say("%d orphans", *n)
-	for deadline := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(10 * time.Millisecond) {
 		left := 0
 		all, err := list()
 		if err != nil {
