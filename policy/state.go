@@ -24,7 +24,7 @@ type State struct {
 	killed              bool // the kernel killed since the look before
 	waitKill            bool // and the worker's end is still waited for
 	killedAt            time.Duration
-	explained           int // the look that saw a worker end that way
+	explained           int  // the look that saw a worker end that way
 	reached             bool // MaxEvents rose at reachedAt
 	reachedAt           time.Duration
 	suspect             int64 // a ceiling to be confirmed, from a kill at suspectAt
@@ -38,6 +38,8 @@ type State struct {
 	short               bool
 	shortRoom           int64
 	shortReserve        int64
+	tight               bool
+	crest               int64 // the most that was free since tight was said
 
 	recycleWait backoff
 	recycled    life
@@ -93,6 +95,7 @@ func (s *State) Decide(c *Config, o *Observation) []Action {
 	l := s.observe(c, o)
 	unexplained := s.learnExits(o)
 	s.followLimit(o)
+	s.tighten(&l)
 	if l.limit > 0 {
 		s.shrink(&l, unexplained)
 		s.finish(&l)

@@ -49,6 +49,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
 		work(os.Args[2], os.Args[3:])
 	}
+	if len(os.Args) > 1 && os.Args[1] == "watcher" {
+		watchPressure(os.Args[2])
+	}
 	if name := os.Getenv("SUPERVISOR_SCENARIO"); name != "" {
 		c := &Config{
 			Env: os.Environ(), Grace: time.Minute, Drain: time.Minute, ReservePercent: 10,
@@ -114,6 +117,10 @@ var options = map[string]func(c *Config){
 	},
 	"recycle": func(c *Config) { c.each(func(t *Type) { t.Recycle = 1 }) },
 	"observe": func(c *Config) { c.Observe = true },
+	// Memory is short from the start; what is replaced is the last type.
+	"limit-1Mi":   func(c *Config) { c.Limit = 1 << 20 },
+	"first-stays": func(c *Config) { c.Types[0].Priority = 1 },
+	"no-relay":    func(c *Config) { _ = os.Mkdir(c.Control+".pressure", 0o700) },
 }
 
 func (c *Config) each(f func(*Type)) {

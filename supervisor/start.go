@@ -201,6 +201,9 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 	if path := s.control.socket(); path != "" {
 		env = append(env, "MEMSUP_SOCKET="+path)
 	}
+	if path := s.relay.socket(); path != "" {
+		env = append(env, "MEMORY_PRESSURE_WATCH="+path)
+	}
 	if t.listen >= 0 {
 		env = append(env, "LISTEN_FDS=1", "LISTEN_FDNAMES="+t.Name)
 	}

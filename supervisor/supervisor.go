@@ -89,6 +89,7 @@ type supervisor struct {
 	decisions []Decision
 	hearing   []chan Decision // clients of GET /v1/events
 	control   *control
+	relay     *relay
 	gone      chan struct{} // closed when the loop has ended
 
 	signals   chan os.Signal
@@ -147,6 +148,7 @@ func Run(c *Config) (code int) {
 	defer s.close()
 	if s.watches() {
 		s.listen()
+		s.openRelay()
 		s.greet()
 	}
 	time.AfterFunc(aside, func() { s.serve(later) })
@@ -389,6 +391,7 @@ func (s *supervisor) close() {
 	s.testament.close()
 	close(s.gone)
 	s.control.close()
+	s.relay.close()
 }
 
 var errStopping = errors.New("memsup is stopping")

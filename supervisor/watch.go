@@ -141,6 +141,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	for _, a := range actions {
 		s.kill(a)
 	}
+	s.warnWorkers(now, actions)
 	for _, a := range actions {
 		s.act(a)
 	}
