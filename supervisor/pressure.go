@@ -29,11 +29,15 @@ func (s *supervisor) rung() string {
 	}
 }
 
-// woken has memory looked at now, because the kernel spoke.
+// woken has memory looked at now, because the kernel spoke. Of a stall workers
+// are told: that is what systemd's protocol is about.
 func (s *supervisor) woken(wake pressure.Wake) {
 	s.nextLook = 0
 	if s.spoke.IsZero() {
 		s.spoke = wake.At
+	}
+	if wake.Source&pressure.Stall != 0 {
+		s.relay.stall()
 	}
 	if wake.Source&pressure.Gone != 0 {
 		s.log.warn("the container's cgroup is gone: memory is polled")

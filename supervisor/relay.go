@@ -28,6 +28,7 @@ type relay struct {
 	polled  []unix.PollFd
 	told    time.Duration // when, on the loop's clock
 	quiet   bool          // told is set
+	stalled bool          // PSI says so, and they are not told yet
 }
 
 // relaySeats is how many clients are told. Where few descriptors may be open
@@ -82,21 +83,33 @@ func (r *relay) socket() string {
 	return r.path
 }
 
-// warnWorkers has the workers told that memory runs out, or that one of them is
-// about to be stopped for it, before it is.
-func (s *supervisor) warnWorkers(now time.Duration, actions []policy.Action) {
-	s.relay.admit()
-	stops := !s.c.Observe && slices.ContainsFunc(actions, func(a policy.Action) bool { return a.Kind != policy.Up })
-	if stops || s.policy.Tight() {
-		s.relay.tell(now)
+// stall has clients told of a stall, when what cannot wait has been done.
+func (r *relay) stall() {
+	if r != nil {
+		r.stalled = true
 	}
+}
+
+// warnWorkers has the workers told that memory runs out, that tasks stall for
+// it, or that one of them is about to be stopped, before it is.
+func (s *supervisor) warnWorkers(now time.Duration, actions []policy.Action) {
+	r := s.relay
+	if r == nil {
+		return
+	}
+	r.admit()
+	stops := !s.c.Observe && slices.ContainsFunc(actions, func(a policy.Action) bool { return a.Kind != policy.Up })
+	if r.stalled || stops || s.policy.Tight() {
+		r.tell(now)
+	}
+	r.stalled = false
 }
 
 // tell sends every client a byte, a newline for those that read lines, though
 // not within a second of the last one. It never waits: a client whose buffer is
 // full has been told often enough, and one that is gone is dropped.
 func (r *relay) tell(now time.Duration) {
-	if r == nil || r.quiet && now-r.told < relayRest {
+	if r.quiet && now-r.told < relayRest {
 		return
 	}
 	r.told, r.quiet = now, true
@@ -111,9 +124,6 @@ func (r *relay) tell(now time.Duration) {
 // others away. Newcomers follow workers that ended, so their seats are freed
 // first. So many at a time: one who keeps connecting does not keep the loop.
 func (r *relay) admit() {
-	if r == nil {
-		return
-	}
 	for n := range relaySeats {
 		fd, _, err := unix.Accept4(r.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/procfile"
 )
 
@@ -342,6 +343,23 @@ func hangUp(t *testing.T, fd int) {
 	}
 }
 
+// A stall is told once, whatever is decided; a count of the kernel's says
+// nothing yet.
+func TestStallIsTold(t *testing.T) {
+	s := &supervisor{c: &Config{}, relay: relayFor(t, 1)}
+	client := connect(t, s.relay)
+	turn := func(now time.Duration, source pressure.Source) {
+		s.woken(pressure.Wake{Source: source})
+		s.warnWorkers(now, nil)
+	}
+	turn(0, pressure.Events)
+	wantHeard(t, "a count rose", client, 0)
+	turn(time.Second, pressure.Events|pressure.Stall)
+	wantHeard(t, "tasks stall", client, 1)
+	turn(time.Minute, pressure.Events)
+	wantHeard(t, "a count rose again", client, 0)
+}
+
 // Workers are told when memory gets tight and before each stop, not of growth,
 // and not of stops that only would be.
 func TestWarnWorkers(t *testing.T) {
@@ -369,6 +387,7 @@ func TestWarnWorkers(t *testing.T) {
 		wantHeard(t, name, client, x.want)
 	}
 	s := &supervisor{c: &Config{}} // without a socket
+	s.woken(pressure.Wake{Source: pressure.Stall})
 	s.warnWorkers(0, down)
 	s.relay.close()
 }
