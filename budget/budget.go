@@ -94,6 +94,7 @@ type Budget struct {
 	rung    rung
 	levels  []level // the process's own first, the mount's root last
 	host    file    // /proc/meminfo
+	stay    string  // Stay's; empty is none
 	ceiling int64   // SetLimit's; 0 is none
 	buf     []byte
 }
@@ -144,6 +145,20 @@ func OpenAt(root string) (*Budget, error) {
 func (b *Budget) open() {
 	b.host = file{path: b.root + "/proc/meminfo"}
 	b.rung, b.levels = b.memoryLevels()
+	for b.stay != "" && len(b.levels) > 1 && strings.HasPrefix(b.levels[0].dir, b.stay+"/") {
+		b.levels = b.levels[1:]
+	}
+}
+
+// Stay keeps the process's present cgroup the innermost level, also when the
+// process moves itself into a child of it and the files have to be looked for
+// again.
+func (b *Budget) Stay() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.levels) > 0 {
+		b.stay = b.levels[0].dir
+	}
 }
 
 // Read reads the numbers anew. It allocates nothing and costs one pread a file.

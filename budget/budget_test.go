@@ -233,6 +233,24 @@ func TestReadFindsTheCgroupAgain(t *testing.T) {
 	}
 }
 
+// TestStay: the level stays the innermost when the process moves below it and the
+// files are looked for again.
+func TestStay(t *testing.T) {
+	root := tree(t, "docker-v2")
+	b := openTree(t, root)
+	before := read(t, b)
+	b.Stay()
+	write(t, root+"/proc/self/cgroup", "0::/memsup\n")
+	write(t, root+v2+"/memsup/memory.max", "1048576\n")
+	breakFile(t, &b.levels[0].limit)
+	if m := read(t, b); m.Limit != before.Limit || m.Used != before.Used || m.OOMKills != before.OOMKills {
+		t.Errorf("got %+v, before %+v", m, before)
+	}
+	if dir, _, _ := b.Place(); dir != root+v2 {
+		t.Errorf("the place is %s", dir)
+	}
+}
+
 // breakFile makes every read of an open file fail.
 func breakFile(t *testing.T, f *file) {
 	t.Helper()

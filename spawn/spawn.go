@@ -33,6 +33,9 @@ type Spec struct {
 	// Terminal makes the terminal behind descriptor 0, where it is one and no
 	// other session has it, the controlling terminal of the new session.
 	Terminal bool
+	// Cgroup is the open directory of the cgroup v2 that it starts in
+	// (CLONE_INTO_CGROUP, Linux 5.7); zero is the parent's own.
+	Cgroup int
 	// Default starts it with no signal ignored and none blocked.
 	Default bool
 }
@@ -77,7 +80,10 @@ func Start(s *Spec) (pid int, err error) {
 	attr := &syscall.ProcAttr{
 		Env:   s.Env,
 		Files: s.Files,
-		Sys:   &syscall.SysProcAttr{Setpgid: s.Group && !s.Session, Setsid: s.Session},
+		Sys: &syscall.SysProcAttr{
+			Setpgid: s.Group && !s.Session, Setsid: s.Session,
+			UseCgroupFD: s.Cgroup > 0, CgroupFD: s.Cgroup,
+		},
 	}
 	pid, err = syscall.ForkExec(path, argv, attr)
 	if errors.Is(err, unix.ENOEXEC) {

@@ -30,6 +30,9 @@ func (s *supervisor) beforeReap() func(pid int) {
 			_ = s.sys.kill(-pid, sig)
 		case !s.ending:
 			_ = s.sys.kill(-pid, unix.SIGKILL)
+			if w.leaf != nil {
+				_ = w.leaf.Kill()
+			}
 		}
 	}
 }
@@ -100,7 +103,7 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 			w.typ.tookToStop(now - w.asked)
 		}
 		if w.after == remove {
-			w.typ.drop(w)
+			s.dropWorker(w)
 			return
 		}
 		w.restarts++
@@ -212,6 +215,12 @@ func (t *processType) tookToStop(d time.Duration) {
 func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
 	if w.killed || exitCode(status) != 128+int(unix.SIGKILL) || s.budget == nil {
 		return false
+	}
+	if w.leaf != nil {
+		kills := w.leaf.OOMKills() - w.leafKills
+		w.leafKills += kills
+		s.oomSeen += kills
+		return kills > 0
 	}
 	m, err := s.sys.memory()
 	if err != nil || m.OOMKills <= s.oomSeen {

@@ -4,11 +4,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killWorker sends SIGKILL to the worker and its whole process group.
+// killWorker sends SIGKILL to the worker and its whole process group, and to
+// what left that, where the worker has a cgroup of its own.
 func (s *supervisor) killWorker(w *worker) {
 	w.killed = true
 	_ = s.sys.kill(-w.pid, unix.SIGKILL)
 	_ = s.sys.kill(w.pid, unix.SIGKILL)
+	if w.leaf != nil {
+		_ = w.leaf.Kill()
+	}
 }
 
 // killForMemory is killWorker where its memory is wanted back at once. A dying

@@ -92,6 +92,12 @@ func (l *logger) close() {
 	}
 }
 
+func (l *logger) debug(msg string, args ...any) {
+	if l != nil && l.IsDebug() {
+		l.Debug(msg, plain(args)...)
+	}
+}
+
 func (l *logger) info(msg string, args ...any) {
 	if l != nil && l.IsInfo() {
 		l.Info(msg, plain(args)...)

@@ -77,7 +77,7 @@ func (s *supervisor) measure(now time.Duration) {
 // besides those that never were.
 func (s *supervisor) ask(now time.Duration) {
 	full := 0
-	if now-s.meter.full >= time.Second {
+	if now-s.meter.full >= time.Second && s.tree == nil {
 		full, s.meter.full = 1, now
 	}
 	q := question{full: full, samples: s.samples}
@@ -85,7 +85,7 @@ func (s *supervisor) ask(now time.Duration) {
 	for _, t := range s.types {
 		for _, w := range t.slots {
 			if w.alive() {
-				if !w.measured {
+				if !w.measured && w.leaf == nil {
 					q.full++
 				}
 				s.targets = append(s.targets, w.target())
@@ -107,6 +107,7 @@ func (s *supervisor) sampled(a answer) {
 		if w == nil || m.Processes == 0 || at < w.measureFrom {
 			continue
 		}
+		m.Bytes = w.cost(m.Bytes)
 		if dt := at - w.sampledAt; w.measured && dt > 0 {
 			seconds := dt.Seconds()
 			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/seconds)) / 2

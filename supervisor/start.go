@@ -52,7 +52,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 	if err != nil {
 		return err
 	}
-	pid, err := s.sys.start(spec)
+	pid, err := s.startIn(w, spec)
 	done(err == nil)
 	if err != nil {
 		return err

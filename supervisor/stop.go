@@ -18,7 +18,7 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 		return
 	case backoff, finished:
 		if after == remove {
-			w.typ.drop(w)
+			s.dropWorker(w)
 		} else {
 			w.state, w.until = backoff, now
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/cost"
+	"github.com/memsup/memsup/leaf"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/reaper"
@@ -77,6 +78,8 @@ type supervisor struct {
 	exits          []policy.Exit
 	decide         bool // something changed since the last decision
 	nextLook       time.Duration
+	tree           *leaf.Tree   // nil: workers have no cgroups of their own
+	spent          []*leaf.Leaf // of workers that are gone
 	meter          *meter
 	targets        []cost.Target
 	samples        []cost.Sample
@@ -148,6 +151,7 @@ func Run(c *Config) (code int) {
 	defer s.close()
 	if s.watches() {
 		s.listen()
+		s.divide()
 		s.openRelay()
 		s.greet()
 	}
@@ -389,6 +393,7 @@ func (s *supervisor) nothingLeft() bool {
 func (s *supervisor) close() {
 	s.flush()
 	s.testament.close()
+	s.undivide()
 	close(s.gone)
 	s.control.close()
 	s.relay.close()

@@ -146,6 +146,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 		s.act(a)
 	}
 	s.spoke = time.Time{}
+	s.sweep()
 	s.hint()
 	s.nextLook = now + s.policy.NextLook(&s.obs)
 	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {

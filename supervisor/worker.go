@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/cost"
+	"github.com/memsup/memsup/leaf"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 )
@@ -54,6 +55,9 @@ type worker struct {
 	roll    bool          // to be restarted, in its turn
 	settle  policy.Settling
 	outputs []*output
+
+	leaf      *leaf.Leaf // its cgroup; nil where it has none of its own
+	leafKills int64      // the kernel's kills in it that are explained
 
 	measured    bool
 	measureFrom time.Duration // what was measured before it does not count

@@ -21,13 +21,14 @@ const module = "github.com/memsup/memsup/"
 var mayImport = map[string][]string{
 	"budget":     {},
 	"cost":       {},
+	"leaf":       {},
 	"policy":     {},
 	"pressure":   {},
 	"procfile":   {},
 	"reaper":     {},
 	"spawn":      {},
-	"supervisor": {"budget", "cost", "policy", "pressure", "procfile", "reaper", "spawn"},
-	"cmd/memsup": {"budget", "policy", "pressure", "procfile", "spawn", "supervisor"},
+	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "spawn"},
+	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "spawn", "supervisor"},
 }
 
 // impure are imports that would give package policy a clock, a file or a

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/leaf"
 	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
@@ -133,10 +134,16 @@ func watching(b *budget.Budget) []finding {
 	if w.Rung() == pressure.Polling {
 		list[0].Instead = "usage is read every 50 ms to 5 s, the oftener the fuller"
 	}
+	own := finding{Name: "workers' own cgroups", Value: "may be made", From: dir}
+	if v1 || dir == "" {
+		own.Value, own.Missing = "", "needs cgroup v2"
+	} else if err := leaf.May(dir); err != nil {
+		own.Value, own.Missing = "", err.Error()
+	}
 	for _, m := range w.Missed() {
 		list = append(list, finding{Name: "– not by " + m.Rung, Missing: m.Why, From: m.File})
 	}
-	return list
+	return append(list, own)
 }
 
 func modeName(m cgroups.CGMode) string {

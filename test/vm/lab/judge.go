@@ -147,6 +147,11 @@ func (j *judge) watch() error {
 		return err
 	}
 	j.count()
+	left, err := filepath.Glob(filepath.Join(j.group, "*", "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	j.values["groups_left"] = len(left)
 	printResult(j.name, j.values)
 	return nil
 }

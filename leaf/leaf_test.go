@@ -1,0 +1,84 @@
+package leaf
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// place is a directory with a cgroup's files as plain ones.
+func place(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Where memsup may not, nothing is changed, and why is said.
+func TestDivideWhereItMayNot(t *testing.T) {
+	self := strconv.Itoa(os.Getpid()) + "\n"
+	for name, x := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"no cgroup":          {nil, "cgroup.subtree_control: no such file or directory"},
+		"before Linux 5.14":  {map[string]string{"cgroup.subtree_control": "", "cgroup.procs": self}, "cgroup.kill: no such file or directory"},
+		"an ancestor of its": {map[string]string{"cgroup.subtree_control": "", "cgroup.procs": "1\n", "cgroup.kill": ""}, "this process is not in "},
+	} {
+		dir := place(t, x.files)
+		tree, err := Divide(dir)
+		if err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: got %v, %v, want %q", name, tree, err, x.want)
+		}
+		if found, _ := os.ReadDir(dir); len(found) != len(x.files) {
+			t.Errorf("%s: %v was left behind", name, found)
+		}
+	}
+}
+
+func TestCost(t *testing.T) {
+	for name, x := range map[string]struct {
+		stat string
+		want int64
+	}{
+		"since 5.18":  {"anon 1000\nfile 500000\nkernel 300\nkernel_stack 50\nshmem 20\nslab_reclaimable 100\nslab_unreclaimable 90\n", 1220},
+		"before":      {"anon 1000\nfile 500000\nkernel_stack 50\npercpu 5\nshmem 20\nslab_reclaimable 100\nslab_unreclaimable 90\n", 1165},
+		"no end":      {"anon 1000", 1000},
+		"not numbers": {"anon\nshmem x\nkernel -1\n\n", 0},
+	} {
+		if got := cost([]byte(x.stat)); got != x.want {
+			t.Errorf("%s: %d, want %d", name, got, x.want)
+		}
+	}
+}
+
+func TestReadAllocatesNothing(t *testing.T) {
+	dir := place(t, map[string]string{
+		"memory.oom.group": "0", "memory.stat": "anon 4096\nkernel 10\n", "memory.swap.current": "100\n",
+		"memory.events": "low 0\nmax 3\noom_kill 2\noom_group_kill 1\n",
+	})
+	l, err := (&Tree{dir: filepath.Dir(dir)}).New(filepath.Base(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	var cost, kills int64
+	if n := testing.AllocsPerRun(100, func() {
+		cost, _ = l.Cost()
+		kills = l.OOMKills()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if cost != 4206 || kills != 2 {
+		t.Errorf("cost %d, %d kills, want 4206 and 2", cost, kills)
+	}
+	if b, _ := os.ReadFile(dir + "/memory.oom.group"); string(b) != "1" {
+		t.Errorf("memory.oom.group is %q", b)
+	}
+}

@@ -1,0 +1,98 @@
+package supervisor
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/leaf"
+	"github.com/memsup/memsup/spawn"
+)
+
+// divide gives the workers cgroups of their own, where memsup may.
+func (s *supervisor) divide() {
+	dir, v1, ok := s.budget.Place()
+	if !ok || v1 || s.c.Observe {
+		return
+	}
+	tree, err := leaf.Divide(dir)
+	if err != nil {
+		s.log.debug("workers have no cgroups of their own", "because", err)
+		return
+	}
+	s.tree = tree
+	s.budget.Stay()
+	s.log.info("each worker has a cgroup of its own", "in", dir)
+}
+
+// startIn starts a worker in its own cgroup, where there is one for it. Where
+// the kernel cannot do that, or is kept from it, workers have none from now on.
+func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
+	if s.tree != nil && w.leaf == nil {
+		if w.leaf, err = s.tree.New(w.name); err != nil {
+			s.once("leaf", "a worker has no cgroup of its own", "worker", w.name, "error", err)
+		}
+	}
+	if w.leaf == nil {
+		return s.sys.start(spec)
+	}
+	w.leafKills = w.leaf.OOMKills()
+	spec.Cgroup = w.leaf.FD()
+	pid, err = s.sys.start(spec)
+	if err == nil {
+		return pid, nil
+	}
+	spec.Cgroup = 0
+	pid, again := s.sys.start(spec)
+	if again != nil {
+		return 0, again
+	}
+	s.log.warn("workers have no cgroups of their own: one cannot be started in it", "error", err)
+	s.undivide()
+	return pid, nil
+}
+
+// dropWorker takes a slot out of its type.
+func (s *supervisor) dropWorker(w *worker) {
+	w.typ.drop(w)
+	if w.leaf != nil {
+		s.spent = append(s.spent, w.leaf)
+	}
+}
+
+// sweep removes the cgroups of workers that are gone. One in which something
+// still dies stays for the next time.
+func (s *supervisor) sweep() {
+	s.spent = slices.DeleteFunc(s.spent, func(l *leaf.Leaf) bool { return l.Remove() != unix.EBUSY })
+}
+
+// undivide leaves the cgroups as they were found.
+func (s *supervisor) undivide() {
+	if s.tree == nil {
+		return
+	}
+	for t := range s.everyType() {
+		for _, w := range t.slots {
+			if w.leaf != nil {
+				s.spent = append(s.spent, w.leaf)
+				w.leaf = nil
+			}
+		}
+	}
+	s.sweep()
+	if err := s.tree.Close(); err != nil {
+		s.log.debug("the cgroups are not as they were found", "error", err)
+	}
+	s.tree = nil
+}
+
+// cost is what the container would get back of the worker, where its own cgroup
+// tells; measured is what its processes told.
+func (w *worker) cost(measured int64) int64 {
+	if w.leaf != nil {
+		if n, ok := w.leaf.Cost(); ok {
+			return n
+		}
+	}
+	return measured
+}
