@@ -108,8 +108,12 @@ func (s *State) finish(l *look) {
 }
 
 // atOnce has a worker that was just told to stop killed where memory ends before
-// it can have stopped.
+// it can have stopped. Where others are stopping already, finish kills one of
+// these.
 func (s *State) atOnce(l *look, w *Worker) {
+	if l.stopping > 0 {
+		return
+	}
 	if within := l.hard(w); l.total > 0 && l.bare(l.total) < within {
 		s.finished = lifeOf(w)
 		s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(

@@ -110,6 +110,13 @@ func (s *State) remember(l *look) {
 	l.total = s.history.fall(false, 0)
 	// Promises hide no leak of a worker that is ready and seen growing.
 	l.net = max(s.history.fall(true, 0), min(l.total, l.growth))
+	// What goes once a worker stops may be what stopping takes: it says nothing
+	// of the others, for a while.
+	if stopping := len(s.stops) > 0 && l.now-s.stops[0].at < lasting; stopping {
+		l.net = min(l.net, s.before)
+	} else {
+		s.before = l.net
+	}
 }
 
 // learnCeiling keeps the use at which something unseen killed: the kernel

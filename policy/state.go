@@ -45,6 +45,7 @@ type State struct {
 	recycled    life
 	finished    life // the one that was last sent SIGKILL
 	stops       []stop
+	before      float64       // look.net before the first of them
 	upFrom      time.Duration // no up before it
 }
 
