@@ -146,6 +146,7 @@ func Run(c *Config) (code int) {
 	later := <-notified
 	if err := s.setTypes(c.Types); err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
+		s.control.close()
 		return 2
 	}
 	defer s.close()

@@ -141,9 +141,10 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	for _, a := range actions {
 		s.kill(a)
 	}
+	killed := s.sinceNotice()
 	s.warnWorkers(now, actions)
 	for _, a := range actions {
-		s.act(a)
+		s.act(a, killed)
 	}
 	s.spoke = time.Time{}
 	s.sweep()
@@ -194,8 +195,9 @@ func (s *supervisor) kill(a policy.Action) {
 }
 
 // act carries out one decision, or in observe mode says what it would be. The
-// signal comes first and the words after it.
-func (s *supervisor) act(a policy.Action) {
+// signal comes first and the words after it. Kills were carried out killed after
+// the kernel's notice.
+func (s *supervisor) act(a policy.Action, killed *int64) {
 	t := s.types[a.Type]
 	name := t.Name
 	var w *worker
@@ -220,7 +222,11 @@ func (s *supervisor) act(a policy.Action) {
 			s.stop(w, restart, a.Reason)
 		}
 	}
-	s.decided(a.Kind.String(), name, a.Reason, s.sinceNotice())
+	noticed := killed
+	if a.Kind != policy.Kill {
+		noticed = s.sinceNotice()
+	}
+	s.decided(a.Kind.String(), name, a.Reason, noticed)
 	if s.mem.OOMGroup && a.Kind != policy.Up {
 		s.testify(a.Kind.String()+" "+name+": "+a.Reason, nil)
 	}

@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// debian is the directory with Debian's cloud kernel and its static busybox,
-// out of the cache or, the first time, out of Debian's archive. A package is
-// unpacked, not installed.
+// debian is the directory with Debian's cloud kernel, its static busybox, and
+// earlyoom with its C library, out of the cache or, the first time, out of
+// Debian's archive. A package is unpacked, not installed.
 var debian = sync.OnceValues(func() (string, error) {
 	cache := os.Getenv("MEMSUP_VM_CACHE")
 	if cache == "" {
@@ -24,7 +24,7 @@ var debian = sync.OnceValues(func() (string, error) {
 		}
 		cache = filepath.Join(dir, "memsup-vm")
 	}
-	root := filepath.Join(cache, "root")
+	root := filepath.Join(cache, "root-2") // counts the lists of packages
 	if _, err := kernel(root); err == nil {
 		return root, nil
 	}
@@ -69,7 +69,7 @@ func download(dir string) error {
 	}
 	image, _, _ = strings.Cut(image, "\n")
 	// As root, apt-get would download as a user who may not write here.
-	if _, err := command(dir, "apt-get", "-o", "APT::Sandbox::User=root", "download", image, "busybox-static"); err != nil {
+	if _, err := command(dir, "apt-get", "-o", "APT::Sandbox::User=root", "download", image, "busybox-static", "earlyoom", "libc6"); err != nil {
 		return err
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.deb"))

@@ -49,8 +49,8 @@ func (a *archive) close() []byte {
 // applets are the programs that scripts may use besides memsup and lab.
 var applets = []string{"sh", "cat", "echo", "env", "grep", "kill", "ls", "ps", "sleep", "true"}
 
-// base is the archive that all guests share: kernel modules, busybox, memsup and
-// lab.
+// base is the archive that all guests share: kernel modules, busybox, earlyoom,
+// memsup and lab.
 var base = sync.OnceValues(func() ([]byte, error) {
 	root, err := debian()
 	if err != nil {
@@ -61,13 +61,17 @@ var base = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	var a archive
-	for _, dir := range []string{"app", "bin", "container", "dev", "disk", "modules", "proc", "run", "sys", "tmp"} {
+	for _, dir := range []string{"app", "bin", "container", "dev", "disk", "lib", "lib64", "modules", "proc", "run", "sys", "tmp"} {
 		a.add(dir, directory, nil)
 	}
 	for name, path := range map[string]string{
 		"init":        filepath.Join(programs, "lab"),
 		"bin/memsup":  filepath.Join(programs, "memsup"),
 		"bin/busybox": filepath.Join(root, "bin/busybox"),
+
+		"bin/earlyoom":               filepath.Join(root, "usr/bin/earlyoom"),
+		"lib/libc.so.6":              filepath.Join(root, "lib/x86_64-linux-gnu/libc.so.6"),
+		"lib64/ld-linux-x86-64.so.2": filepath.Join(root, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
 	} {
 		content, err := os.ReadFile(path)
 		if err != nil {

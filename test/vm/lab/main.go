@@ -22,6 +22,7 @@ var verbs = map[string]func(args []string) error{
 	"read":    read,
 	"write":   write,
 	"orphans": orphans,
+	"notices": notices,
 }
 
 func main() {
