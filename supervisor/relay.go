@@ -125,10 +125,13 @@ func (r *relay) tell(now time.Duration) {
 // first. So many at a time: one who keeps connecting does not keep the loop.
 func (r *relay) admit() {
 	for n := range relaySeats {
-		fd, _, err := unix.Accept4(r.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-		if err != nil {
+		// It returns at once, at every look: the Go scheduler, which would wake
+		// its monitor thread for it, is not told.
+		accepted, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(r.fd), 0, 0, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0)
+		if errno != 0 {
 			return // nobody is there, or no descriptor is free: next time
 		}
+		fd := int(accepted)
 		if n == 0 {
 			r.sweep()
 		}

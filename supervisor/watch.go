@@ -153,15 +153,12 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
 		s.nextLook += longestLook // the kernel would speak
 	}
-	if !s.mem.Limited && !s.ranged() {
-		s.nextLook = now + longestLook // the host's memory is others' too, and nothing here can change
-	}
 	starts := false
 	for _, w := range s.byPID {
 		starts = starts || w.state == starting
-		if w.state == starting && w.typ.Ready == 0 {
-			s.nextLook = min(s.nextLook, now+settleLook)
-		}
+	}
+	if starts {
+		s.nextLook = min(s.nextLook, now+startLook)
 	}
 	if !starts && !s.lean {
 		s.lean = true
@@ -169,19 +166,10 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	}
 }
 
-// ranged says whether any type's number of workers may change.
-func (s *supervisor) ranged() bool {
-	for i := range s.pcfg.Types {
-		if t := &s.pcfg.Types[i]; t.Max > t.Min {
-			return true
-		}
-	}
-	return false
-}
-
 const (
 	longestLook = 5 * time.Second
-	settleLook  = time.Second // while a worker's memory has to settle
+	// startLook is while a worker starts: nobody knows yet how fast it grows.
+	startLook = 250 * time.Millisecond
 )
 
 // kill carries out the decisions that cannot wait for anything else.
