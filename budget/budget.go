@@ -94,7 +94,7 @@ type Budget struct {
 	rung    rung
 	levels  []level // the process's own first, the mount's root last
 	host    file    // /proc/meminfo
-	stay    string  // Stay's; empty is none
+	stay    string  // Stay's; "" is none
 	ceiling int64   // SetLimit's; 0 is none
 	buf     []byte
 }
@@ -145,19 +145,26 @@ func OpenAt(root string) (*Budget, error) {
 func (b *Budget) open() {
 	b.host = file{path: b.root + "/proc/meminfo"}
 	b.rung, b.levels = b.memoryLevels()
-	for b.stay != "" && len(b.levels) > 1 && strings.HasPrefix(b.levels[0].dir, b.stay+"/") {
-		b.levels = b.levels[1:]
-	}
+	b.trim()
 }
 
-// Stay keeps the process's present cgroup the innermost level, also when the
-// process moves itself into a child of it and the files have to be looked for
-// again.
-func (b *Budget) Stay() {
+// Stay makes dir, the process's cgroup or one around it, the innermost level that
+// is looked at, also when the process moves itself into a child of it and the
+// files have to be looked for again.
+func (b *Budget) Stay(dir string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.levels) > 0 {
-		b.stay = b.levels[0].dir
+	b.stay = dir
+	b.trim()
+}
+
+// trim leaves out the levels within the one that Stay names.
+func (b *Budget) trim() {
+	for b.stay != "" && len(b.levels) > 1 && strings.HasPrefix(b.levels[0].dir, b.stay+"/") {
+		for _, f := range b.levels[0].files() {
+			f.close()
+		}
+		b.levels = b.levels[1:]
 	}
 }
 
@@ -302,6 +309,19 @@ func (b *Budget) Place() (dir string, v1, ok bool) {
 		return "", false, false
 	}
 	return b.levels[0].dir, b.rung == rungCgroup1, true
+}
+
+// Cgroup2 is the directory of the cgroup v2 that the process itself is in, also
+// where that tells nothing of memory, as the machine's root does not. It is false
+// where no cgroup v2 is mounted.
+func (b *Budget) Cgroup2() (dir string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dirs := b.places.find("memory", true)
+	if len(dirs) == 0 {
+		return "", false
+	}
+	return dirs[0], true
 }
 
 // Close closes the files. A second Close does nothing.

@@ -239,7 +239,7 @@ func TestStay(t *testing.T) {
 	root := tree(t, "docker-v2")
 	b := openTree(t, root)
 	before := read(t, b)
-	b.Stay()
+	b.Stay(root + v2)
 	write(t, root+"/proc/self/cgroup", "0::/memsup\n")
 	write(t, root+v2+"/memsup/memory.max", "1048576\n")
 	breakFile(t, &b.levels[0].limit)
@@ -248,6 +248,17 @@ func TestStay(t *testing.T) {
 	}
 	if dir, _, _ := b.Place(); dir != root+v2 {
 		t.Errorf("the place is %s", dir)
+	}
+	within := openTree(t, root)
+	if dir, _, _ := within.Place(); dir != root+v2+"/memsup" {
+		t.Errorf("without Stay the place is %s", dir)
+	}
+	within.Stay(root + v2)
+	if m := read(t, within); m.Limit != before.Limit || m.OOMKills != before.OOMKills {
+		t.Errorf("from within got %+v, before %+v", m, before)
+	}
+	if dir, ok := within.Cgroup2(); dir != root+v2+"/memsup" || !ok {
+		t.Errorf("its own cgroup is %s, %v", dir, ok)
 	}
 }
 

@@ -24,8 +24,8 @@ import (
 // Tree is a cgroup that is divided into one for memsup and one for each worker.
 type Tree struct {
 	dir  string // the cgroup that memsup was started in
-	self string // memsup's own now
-	on   bool   // the memory controller is on for children
+	self string // memsup's own now; empty is dir
+	on   bool   // the memory controller was put on for children
 }
 
 // own is the name of memsup's own cgroup within the one that it divides.
@@ -37,12 +37,16 @@ func Divide(dir string) (t *Tree, err error) {
 	if err := May(dir); err != nil {
 		return nil, err
 	}
-	t = &Tree{dir: dir, self: filepath.Join(dir, own)}
-	if err := os.Mkdir(t.self, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
+	t = &Tree{dir: dir}
+	if !isRoot(dir) {
+		t.self = filepath.Join(dir, own)
+		if err := os.Mkdir(t.self, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+		err = move(t.self)
 	}
-	err = move(t.self)
-	if err == nil {
+	controllers, _ := os.ReadFile(dir + "/cgroup.subtree_control")
+	if err == nil && !slices.Contains(strings.Fields(string(controllers)), "memory") {
 		err = write(dir, "cgroup.subtree_control", "+memory")
 		t.on = err == nil
 	}
@@ -60,15 +64,66 @@ func May(dir string) error {
 			return &os.PathError{Op: "write", Path: dir + "/" + file, Err: err}
 		}
 	}
+	controllers, err := os.ReadFile(dir + "/cgroup.controllers")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(string(controllers)), "memory") {
+		return fmt.Errorf("no memory in %s/cgroup.controllers", dir)
+	}
+	if isRoot(dir) {
+		if os.Getpid() != 1 {
+			return fmt.Errorf("%s is the machine's root cgroup, and this is not its PID 1", dir)
+		}
+		return nil
+	}
 	// cgroup.kill, Linux 5.14, is younger than CLONE_INTO_CGROUP.
 	if _, err := os.Stat(dir + "/cgroup.kill"); err != nil {
 		return err
 	}
 	procs, err := processes(dir)
-	if err == nil && !slices.Contains(procs, strconv.Itoa(os.Getpid())) {
-		err = fmt.Errorf("this process is not in %s itself", dir)
+	switch {
+	case err != nil:
+		return err
+	case !slices.Contains(procs, strconv.Itoa(os.Getpid())):
+		return fmt.Errorf("this process is not in %s itself", dir)
+	case os.Getpid() != 1 && !delegated(dir):
+		return fmt.Errorf("systemd has not delegated %s: Delegate=yes would", dir)
 	}
-	return err
+	return nil
+}
+
+// isRoot says whether dir is the hierarchy's real root, which alone has no
+// cgroup.type. It may hold processes beside divided children, and no file there
+// tells or limits memory.
+func isRoot(dir string) bool {
+	_, err := os.Stat(dir + "/cgroup.type")
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// delegated says whether dir is not systemd's own: a unit's cgroup belongs to it
+// alone, unless it marked that one, or one around it, with user.delegate (251) or
+// trusted.delegate. https://systemd.io/CGROUP_DELEGATION
+func delegated(dir string) bool {
+	if unix.Access("/run/systemd/system", unix.F_OK) != nil {
+		return true
+	}
+	for ; unix.Access(dir+"/cgroup.controllers", unix.F_OK) == nil; dir = filepath.Dir(dir) {
+		for _, name := range []string{"user.delegate", "trusted.delegate"} {
+			var value [1]byte
+			if n, err := unix.Getxattr(dir, name, value[:]); err == nil && n == 1 && value[0] == '1' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Around gives the cgroup that memsup divided, where dir is memsup's or a
+// worker's part of it.
+func Around(dir string) (around string, ok bool) {
+	around = filepath.Dir(dir)
+	return around, dir != around && unix.Access(filepath.Join(around, own)+"/cgroup.procs", unix.F_OK) == nil
 }
 
 func processes(dir string) ([]string, error) {
@@ -89,6 +144,9 @@ func (t *Tree) Close() error {
 	var err error
 	if t.on {
 		err = write(t.dir, "cgroup.subtree_control", "-memory")
+	}
+	if t.self == "" {
+		return err
 	}
 	if moveErr := move(t.dir); moveErr != nil {
 		return errors.Join(err, moveErr)
@@ -118,15 +176,23 @@ type Leaf struct {
 	buf                []byte
 }
 
-// New makes a cgroup by that name. One OOM kill there takes all its processes
-// along (memory.oom.group), and none outside.
+// Name is the name that it was made with.
+func (l *Leaf) Name() string { return filepath.Base(l.dir) }
+
+// New makes a cgroup by that name; one that is there already is taken where it is
+// empty. One OOM kill there takes all its processes along (memory.oom.group), and
+// none outside.
 func (t *Tree) New(name string) (*Leaf, error) {
 	dir := filepath.Join(t.dir, name)
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		err = empty(dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	l := &Leaf{dir: dir, fd: -1, stat: -1, swap: -1, events: -1, buf: make([]byte, 8<<10)}
-	err := write(dir, "memory.oom.group", "1")
+	err = write(dir, "memory.oom.group", "1")
 	if err == nil {
 		l.fd, err = unix.Open(dir, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	}
@@ -151,13 +217,64 @@ func (l *Leaf) FD() int { return l.fd }
 // Kill sends SIGKILL to every process in the cgroup: cgroup.kill, Linux 5.14.
 func (l *Leaf) Kill() error { return write(l.dir, "cgroup.kill", "1") }
 
-// Remove removes the cgroup. It fails with EBUSY while a process in it is alive.
+// Remove removes the cgroup, with those that the worker made in it. It fails with
+// EBUSY while a process in it is alive.
 func (l *Leaf) Remove() error {
-	if err := unix.Rmdir(l.dir); err != nil && !errors.Is(err, unix.ENOENT) {
+	err := remove(l.dir)
+	if err != unix.EBUSY {
+		l.close()
+	}
+	return err
+}
+
+// Clean undoes what a worker did to its cgroup that divided it and is gone: no
+// process can start in it as long as its controllers are on for children.
+func (l *Leaf) Clean() error {
+	if err := removeWithin(l.dir); err != nil {
 		return err
 	}
-	l.close()
+	on, err := os.ReadFile(l.dir + "/cgroup.subtree_control")
+	for _, name := range strings.Fields(string(on)) {
+		err = errors.Join(err, write(l.dir, "cgroup.subtree_control", "-"+name))
+	}
+	return err
+}
+
+func remove(dir string) error {
+	err := unix.Rmdir(dir)
+	if err == unix.EBUSY || err == unix.ENOTEMPTY {
+		if err := removeWithin(dir); err != nil {
+			return err
+		}
+		err = unix.Rmdir(dir)
+	}
+	if err == unix.ENOENT {
+		return nil
+	}
+	return err
+}
+
+func removeWithin(dir string) error {
+	within, _ := os.ReadDir(dir)
+	for _, e := range within {
+		if !e.IsDir() {
+			continue
+		}
+		if err := remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// empty says by an error that there is a process in dir or below: populated of
+// cgroup.events.
+func empty(dir string) error {
+	b, err := os.ReadFile(dir + "/cgroup.events")
+	if err == nil && !strings.Contains("\n"+string(b), "\npopulated 0") {
+		err = fmt.Errorf("somebody else's processes are in %s", dir)
+	}
+	return err
 }
 
 func (l *Leaf) close() {

@@ -20,6 +20,16 @@ func place(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// child is a cgroup that is not the root, with these processes.
+func child(procs string) map[string]string {
+	return map[string]string{"cgroup.subtree_control": "", "cgroup.procs": procs, "cgroup.controllers": "cpu memory\n", "cgroup.type": "domain\n"}
+}
+
+func with(files map[string]string, name string) map[string]string {
+	files[name] = ""
+	return files
+}
+
 // Where memsup may not, nothing is changed, and why is said.
 func TestDivideWhereItMayNot(t *testing.T) {
 	self := strconv.Itoa(os.Getpid()) + "\n"
@@ -28,8 +38,10 @@ func TestDivideWhereItMayNot(t *testing.T) {
 		want  string
 	}{
 		"no cgroup":          {nil, "cgroup.subtree_control: no such file or directory"},
-		"before Linux 5.14":  {map[string]string{"cgroup.subtree_control": "", "cgroup.procs": self}, "cgroup.kill: no such file or directory"},
-		"an ancestor of its": {map[string]string{"cgroup.subtree_control": "", "cgroup.procs": "1\n", "cgroup.kill": ""}, "this process is not in "},
+		"without memory":     {map[string]string{"cgroup.subtree_control": "", "cgroup.procs": self, "cgroup.controllers": "cpu pids\n"}, "no memory in "},
+		"the machine's root": {map[string]string{"cgroup.subtree_control": "", "cgroup.procs": self, "cgroup.controllers": "cpu memory\n"}, "root cgroup, and this is not its PID 1"},
+		"before Linux 5.14":  {child(self), "cgroup.kill: no such file or directory"},
+		"not the process's":  {with(child("1\n"), "cgroup.kill"), "this process is not in "},
 	} {
 		dir := place(t, x.files)
 		tree, err := Divide(dir)
@@ -60,7 +72,7 @@ func TestCost(t *testing.T) {
 
 func TestReadAllocatesNothing(t *testing.T) {
 	dir := place(t, map[string]string{
-		"memory.oom.group": "0", "memory.stat": "anon 4096\nkernel 10\n", "memory.swap.current": "100\n",
+		"cgroup.events": "populated 0\n", "memory.oom.group": "0", "memory.stat": "anon 4096\nkernel 10\n", "memory.swap.current": "100\n",
 		"memory.events": "low 0\nmax 3\noom_kill 2\noom_group_kill 1\n",
 	})
 	l, err := (&Tree{dir: filepath.Dir(dir)}).New(filepath.Base(dir))
@@ -80,5 +92,55 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(dir + "/memory.oom.group"); string(b) != "1" {
 		t.Errorf("memory.oom.group is %q", b)
+	}
+}
+
+// A cgroup of that name is taken over where it is left from before, and not where
+// somebody lives in it.
+func TestNewWhereThereIsOne(t *testing.T) {
+	tree := &Tree{dir: t.TempDir()}
+	for events, want := range map[string]bool{"populated 0\nfrozen 0\n": true, "populated 1\nfrozen 0\n": false} {
+		dir := filepath.Join(tree.dir, "web.1")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"cgroup.events": events, "memory.oom.group": "0", "memory.stat": "", "memory.events": ""} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := tree.New("web.1")
+		if got := err == nil; got != want {
+			t.Errorf("%q: %v", events, err)
+		}
+		if l != nil {
+			if l.Name() != "web.1" {
+				t.Errorf("its name is %s", l.Name())
+			}
+			l.close()
+		}
+	}
+}
+
+func TestAround(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"memsup", "web.1", "other"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if around, ok := Around(filepath.Join(dir, "web.1")); ok {
+		t.Errorf("without memsup's own: %s", around)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "memsup", "cgroup.procs"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"memsup", "web.1"} {
+		if around, ok := Around(filepath.Join(dir, name)); !ok || around != dir {
+			t.Errorf("%s: %s, %v", name, around, ok)
+		}
+	}
+	if around, ok := Around(dir); ok {
+		t.Errorf("the container's own: %s", around)
 	}
 }

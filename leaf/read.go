@@ -8,8 +8,8 @@ import (
 )
 
 // Cost is what the container would get back if the worker ended, in bytes:
-// anonymous memory, shmem and what the kernel keeps for it and cannot drop, from
-// memory.stat, and memory.swap.current. The page cache is no part of it, as
+// anonymous memory, shmem and what the kernel keeps for it and cannot drop, sockets'
+// buffers included, from memory.stat, and memory.swap.current. The page cache is no part of it, as
 // memory.current has it. It is false where the cgroup is gone. It allocates
 // nothing.
 func (l *Leaf) Cost() (n int64, ok bool) {
@@ -38,7 +38,7 @@ func cost(stat []byte) int64 {
 			continue
 		}
 		switch string(key) {
-		case "anon", "shmem":
+		case "anon", "shmem", "sock":
 			memory += value
 		case "kernel":
 			kernel = value

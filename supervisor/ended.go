@@ -217,7 +217,7 @@ func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
 		return false
 	}
 	if w.leaf != nil {
-		kills := w.leaf.OOMKills() - w.leafKills
+		kills := max(0, w.leaf.OOMKills()-w.leafKills)
 		w.leafKills += kills
 		s.oomSeen += kills
 		return kills > 0

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +12,8 @@ import (
 
 // divide gives the workers cgroups of their own, where memsup may.
 func (s *supervisor) divide() {
-	dir, v1, ok := s.budget.Place()
-	if !ok || v1 || s.c.Observe {
+	dir, ok := s.budget.Cgroup2()
+	if _, v1, _ := s.budget.Place(); !ok || v1 || s.c.Observe {
 		return
 	}
 	tree, err := leaf.Divide(dir)
@@ -21,7 +22,7 @@ func (s *supervisor) divide() {
 		return
 	}
 	s.tree = tree
-	s.budget.Stay()
+	s.budget.Stay(dir)
 	s.log.info("each worker has a cgroup of its own", "in", dir)
 }
 
@@ -29,27 +30,47 @@ func (s *supervisor) divide() {
 // the kernel cannot do that, or is kept from it, workers have none from now on.
 func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 	if s.tree != nil && w.leaf == nil {
-		if w.leaf, err = s.tree.New(w.name); err != nil {
-			s.once("leaf", "a worker has no cgroup of its own", "worker", w.name, "error", err)
-		}
+		s.giveLeaf(w)
 	}
 	if w.leaf == nil {
 		return s.sys.start(spec)
 	}
 	w.leafKills = w.leaf.OOMKills()
 	spec.Cgroup = w.leaf.FD()
-	pid, err = s.sys.start(spec)
-	if err == nil {
+	if pid, err = s.sys.start(spec); err == nil {
 		return pid, nil
+	}
+	if errors.Is(err, unix.EBUSY) && w.leaf.Clean() == nil {
+		if pid, err = s.sys.start(spec); err == nil {
+			return pid, nil
+		}
 	}
 	spec.Cgroup = 0
 	pid, again := s.sys.start(spec)
-	if again != nil {
+	switch {
+	case again != nil:
 		return 0, again
+	case errors.Is(err, unix.EBUSY): // processes that its predecessor moved about are still dying
+		s.spent, w.leaf = append(s.spent, w.leaf), nil
+	default:
+		s.log.warn("workers have no cgroups of their own: one cannot be started in it", "worker", w.name, "error", err)
+		s.undivide()
 	}
-	s.log.warn("workers have no cgroups of their own: one cannot be started in it", "error", err)
-	s.undivide()
 	return pid, nil
+}
+
+// giveLeaf gives a worker its cgroup: the one that an earlier worker of its name
+// left behind, where that could not be removed yet.
+func (s *supervisor) giveLeaf(w *worker) {
+	if i := slices.IndexFunc(s.spent, func(l *leaf.Leaf) bool { return l.Name() == w.name }); i >= 0 {
+		w.leaf = s.spent[i]
+		s.spent = slices.Delete(s.spent, i, i+1)
+		return
+	}
+	var err error
+	if w.leaf, err = s.tree.New(w.name); err != nil {
+		s.once("leaf", "a worker has no cgroup of its own", "worker", w.name, "error", err)
+	}
 }
 
 // dropWorker takes a slot out of its type.
@@ -66,8 +87,10 @@ func (s *supervisor) sweep() {
 	s.spent = slices.DeleteFunc(s.spent, func(l *leaf.Leaf) bool { return l.Remove() != unix.EBUSY })
 }
 
-// undivide leaves the cgroups as they were found.
+// undivide leaves the cgroups as they were found. Those of workers that are still
+// alive are removed when these are gone.
 func (s *supervisor) undivide() {
+	s.sweep()
 	if s.tree == nil {
 		return
 	}

@@ -74,23 +74,25 @@ func (s *supervisor) measure(now time.Duration) {
 }
 
 // ask has every worker measured cheaply, and at most one a second exactly
-// besides those that never were.
+// besides those that never were. Where cgroups tell the cost, none has to be.
 func (s *supervisor) ask(now time.Duration) {
-	full := 0
-	if now-s.meter.full >= time.Second && s.tree == nil {
-		full, s.meter.full = 1, now
-	}
-	q := question{full: full, samples: s.samples}
+	q := question{samples: s.samples}
+	bare := false
 	s.targets = s.targets[:0]
 	for _, t := range s.types {
 		for _, w := range t.slots {
 			if w.alive() {
+				bare = bare || w.leaf == nil
 				if !w.measured && w.leaf == nil {
 					q.full++
 				}
 				s.targets = append(s.targets, w.target())
 			}
 		}
+	}
+	if bare && now-s.meter.full >= time.Second {
+		q.full++
+		s.meter.full = now
 	}
 	q.targets = s.targets
 	s.meter.busy, s.meter.last = true, now

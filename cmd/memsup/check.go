@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/supervisor"
@@ -47,7 +46,7 @@ func (inv *invocation) check() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := budget.Open()
+	b, err := openBudget()
 	if err != nil {
 		return "", err
 	}

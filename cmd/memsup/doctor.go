@@ -134,16 +134,27 @@ func watching(b *budget.Budget) []finding {
 	if w.Rung() == pressure.Polling {
 		list[0].Instead = "usage is read every 50 ms to 5 s, the oftener the fuller"
 	}
-	own := finding{Name: "workers' own cgroups", Value: "may be made", From: dir}
-	if v1 || dir == "" {
-		own.Value, own.Missing = "", "needs cgroup v2"
-	} else if err := leaf.May(dir); err != nil {
-		own.Value, own.Missing = "", err.Error()
-	}
 	for _, m := range w.Missed() {
 		list = append(list, finding{Name: "– not by " + m.Rung, Missing: m.Why, From: m.File})
 	}
-	return append(list, own)
+	return append(list, leaves(b))
+}
+
+// leaves says whether workers have cgroups of their own here, and why not.
+func leaves(b *budget.Budget) finding {
+	f := finding{Name: "workers' own cgroups", Value: "may be made"}
+	dir, ok := b.Cgroup2()
+	if _, v1, _ := b.Place(); v1 || !ok {
+		f.Value, f.Missing = "", "needs cgroup v2"
+		return f
+	}
+	f.From = dir
+	if around, ok := leaf.Around(dir); ok {
+		f.Value, f.From = "made by the memsup that runs here", around
+	} else if err := leaf.May(dir); err != nil {
+		f.Value, f.Missing, f.Instead = "", err.Error(), "workers share the container's"
+	}
+	return f
 }
 
 func modeName(m cgroups.CGMode) string {

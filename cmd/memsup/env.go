@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/leaf"
 )
 
 // place is how much memory and CPU a process started here may use.
@@ -52,13 +53,28 @@ func softLimit(given map[string]setting) (int64, error) {
 	return read(s, "limit", 0, parseLimit), s.err
 }
 
+// openBudget opens the budget of the container, also where this process is in a
+// cgroup that memsup made there.
+func openBudget() (*budget.Budget, error) {
+	b, err := budget.Open()
+	if err != nil {
+		return nil, err
+	}
+	if dir, ok := b.Cgroup2(); ok {
+		if around, ok := leaf.Around(dir); ok {
+			b.Stay(around)
+		}
+	}
+	return b, nil
+}
+
 // withPlace gives a command the numbers of this place.
 func withPlace(given map[string]setting, do func(*budget.Budget, place) error) error {
 	limit, err := softLimit(given)
 	if err != nil {
 		return err
 	}
-	b, err := budget.Open()
+	b, err := openBudget()
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,24 @@ func (c *cage) makeGroup() error {
 	if err := os.Mkdir(c.group, 0o755); err != nil {
 		return err
 	}
+	if err := c.delegate(); err != nil {
+		return err
+	}
 	return c.limit()
+}
+
+// delegate gives a cgroup that is mounted for writing to the container's user:
+// the files that cgroup-v2.rst names, and no limit.
+func (c *cage) delegate() error {
+	if !c.writable || c.user == 0 {
+		return nil
+	}
+	for _, name := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
+		if err := os.Chown(filepath.Join(c.group, name), c.user, c.user); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cage) limit() error {

@@ -43,6 +43,7 @@ var counted = []struct {
 	{regexp.MustCompile(`memsup: ready: worker=([a-z]+)\.`), "${1}_ready"},
 	{regexp.MustCompile(`memsup: (up|down|recycle|kill) [a-z]+\.\d+: reason=`), "$1"},
 	{regexp.MustCompile(`memsup: .*(?:was killed by the kernel for memory|killed a process inside a worker)`), "attributed"},
+	{regexp.MustCompile(`memsup: workers have no cgroups of their own: one`), "undivided"},
 	{regexp.MustCompile(`memsup: the limit changed`), "limit_changed"},
 }
 
