@@ -170,10 +170,12 @@ func write(dir, file, text string) error {
 
 // Leaf is the cgroup of one worker.
 type Leaf struct {
-	dir                string
-	fd                 int
-	stat, swap, events int
-	buf                []byte
+	dir  string
+	fd   int
+	high int64 // what was written to memory.high; 0 is max
+	buf  []byte
+
+	stat, swap, events, peak int
 }
 
 // Name is the name that it was made with.
@@ -191,7 +193,7 @@ func (t *Tree) New(name string) (*Leaf, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Leaf{dir: dir, fd: -1, stat: -1, swap: -1, events: -1, buf: make([]byte, 8<<10)}
+	l := &Leaf{dir: dir, fd: -1, stat: -1, swap: -1, events: -1, peak: -1, high: -1, buf: make([]byte, 8<<10)}
 	err = write(dir, "memory.oom.group", "1")
 	if err == nil {
 		l.fd, err = unix.Open(dir, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -208,7 +210,35 @@ func (t *Tree) New(name string) (*Leaf, error) {
 		return nil, fmt.Errorf("make the cgroup %s: %w", dir, err)
 	}
 	l.swap, _ = unix.Open(dir+"/memory.swap.current", unix.O_RDONLY|unix.O_CLOEXEC, 0) // missing without swap
+	if l.peak, err = unix.Open(dir+"/memory.peak", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+		l.peak, _ = unix.Open(dir+"/memory.peak", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
 	return l, nil
+}
+
+// Begin makes the cgroup ready for one more process: Peak counts from now on,
+// where the kernel can forget (Linux 6.12).
+func (l *Leaf) Begin() {
+	if l.peak >= 0 {
+		_, _ = unix.Pwrite(l.peak, []byte("reset"), 0)
+	}
+}
+
+// Brake makes the kernel slow the worker down and take its cache while it has more
+// than n bytes, cache included: memory.high. Zero takes the brake off.
+func (l *Leaf) Brake(n int64) error {
+	if n == l.high {
+		return nil
+	}
+	text := "max"
+	if n > 0 {
+		text = strconv.FormatInt(n, 10)
+	}
+	if err := write(l.dir, "memory.high", text); err != nil {
+		return err
+	}
+	l.high = n
+	return nil
 }
 
 // FD is the open directory, for CLONE_INTO_CGROUP (clone(2)).
@@ -278,10 +308,10 @@ func empty(dir string) error {
 }
 
 func (l *Leaf) close() {
-	for _, fd := range []int{l.fd, l.stat, l.swap, l.events} {
+	for _, fd := range []int{l.fd, l.stat, l.swap, l.events, l.peak} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
 	}
-	l.fd, l.stat, l.swap, l.events = -1, -1, -1, -1
+	l.fd, l.stat, l.swap, l.events, l.peak = -1, -1, -1, -1, -1
 }

@@ -73,6 +73,7 @@ func TestCost(t *testing.T) {
 func TestReadAllocatesNothing(t *testing.T) {
 	dir := place(t, map[string]string{
 		"cgroup.events": "populated 0\n", "memory.oom.group": "0", "memory.stat": "anon 4096\nkernel 10\n", "memory.swap.current": "100\n",
+		"memory.high": "max\n", "memory.peak": "8192\n",
 		"memory.events": "low 0\nmax 3\noom_kill 2\noom_group_kill 1\n",
 	})
 	l, err := (&Tree{dir: filepath.Dir(dir)}).New(filepath.Base(dir))
@@ -89,6 +90,20 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 	if cost != 4206 || kills != 2 {
 		t.Errorf("cost %d, %d kills, want 4206 and 2", cost, kills)
+	}
+	if n, ok := l.Peak(); n != 8192 || !ok {
+		t.Errorf("peak %d, %v", n, ok)
+	}
+	for n, want := range map[int64]string{300 << 20: "314572800", 0: "max"} {
+		if err := os.WriteFile(dir+"/memory.high", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Brake(n); err != nil {
+			t.Error(err)
+		}
+		if b, _ := os.ReadFile(dir + "/memory.high"); string(b) != want {
+			t.Errorf("Brake(%d): memory.high is %q", n, b)
+		}
 	}
 	if b, _ := os.ReadFile(dir + "/memory.oom.group"); string(b) != "1" {
 		t.Errorf("memory.oom.group is %q", b)

@@ -51,6 +51,13 @@ func cost(stat []byte) int64 {
 	return memory + max(kinds, kernel-reclaimable)
 }
 
+// Peak is the most that the cgroup was charged with in bytes, page cache included:
+// memory.peak, Linux 5.19. Before 6.12 it is that of all workers that were in it.
+// It is false where the kernel does not tell.
+func (l *Leaf) Peak() (n int64, ok bool) {
+	return number(bytes.TrimSuffix(l.read(l.peak), newline))
+}
+
 // OOMKills is how many processes in the cgroup the kernel has killed for memory:
 // oom_kill of memory.events.
 func (l *Leaf) OOMKills() int64 {

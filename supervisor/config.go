@@ -116,6 +116,7 @@ type Type struct {
 	Priority int
 	Memory   int64 // first estimate of one worker's cost in bytes; 0 unknown
 	Recycle  int64 // replace a worker that stays above; 0 never
+	Brake    int64 // slow a worker down above: memory.high of its cgroup; 0 never
 
 	// Port is the PORT of worker 1; each further worker has one more. Zero
 	// gives no PORT.

@@ -19,6 +19,11 @@ func (s *supervisor) divide() {
 	tree, err := leaf.Divide(dir)
 	if err != nil {
 		s.log.debug("workers have no cgroups of their own", "because", err)
+		for _, t := range s.types {
+			if t.Brake > 0 {
+				s.log.warn("brake has no effect: workers have no cgroups of their own", "type", t.Name, "because", err)
+			}
+		}
 		return
 	}
 	s.tree = tree
@@ -36,6 +41,8 @@ func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 		return s.sys.start(spec)
 	}
 	w.leafKills = w.leaf.OOMKills()
+	w.leaf.Begin()
+	s.brake(w)
 	spec.Cgroup = w.leaf.FD()
 	if pid, err = s.sys.start(spec); err == nil {
 		return pid, nil
@@ -70,6 +77,16 @@ func (s *supervisor) giveLeaf(w *worker) {
 	var err error
 	if w.leaf, err = s.tree.New(w.name); err != nil {
 		s.once("leaf", "a worker has no cgroup of its own", "worker", w.name, "error", err)
+	}
+}
+
+// brake has the kernel slow a worker down that takes more than its type's brake.
+func (s *supervisor) brake(w *worker) {
+	if w.leaf == nil {
+		return
+	}
+	if err := w.leaf.Brake(w.typ.Brake); err != nil && w.typ.Brake > 0 {
+		s.once("brake", "a worker has no brake", "worker", w.name, "error", err)
 	}
 }
 

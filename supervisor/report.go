@@ -140,6 +140,11 @@ func (w *worker) status(now time.Duration) Worker {
 		memory, cpu := w.bytes, float64(w.cpu)/10
 		st.Memory, st.CPU = &memory, &cpu
 	}
+	if w.leaf != nil {
+		if peak, ok := w.leaf.Peak(); ok {
+			st.Peak = &peak
+		}
+	}
 	return st
 }
 

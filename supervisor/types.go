@@ -48,6 +48,7 @@ func (s *supervisor) setTypes(types []Type) error {
 			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
 		for _, w := range t.slots {
 			w.typ = t
+			s.brake(w)
 			w.roll = w.roll || changed && w.rolls()
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,9 +170,16 @@ func typesTable(s *supervisor.Status) *table {
 
 func workersTable(s *supervisor.Status) *table {
 	t := &table{}
-	t.row("WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
+	peaks := slices.ContainsFunc(s.Workers, func(w supervisor.Worker) bool { return w.Peak != nil })
+	row := func(peak string, cells ...string) {
+		if peaks {
+			cells = slices.Insert(cells, 5, peak)
+		}
+		t.row(cells...)
+	}
+	row("PEAK", "WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
 	for _, w := range s.Workers {
-		t.row(w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
+		row(optional(w.Peak, size), w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
 			optional(w.CPU, func(p float64) string { return strconv.FormatFloat(p, 'f', 1, 64) + "%" }),
 			strconv.Itoa(w.Restarts), optional(w.LastExit, func(s string) string { return s }))
 	}

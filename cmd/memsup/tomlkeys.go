@@ -22,6 +22,7 @@ var typeKeys = [...]typeKey{
 	{name: "priority", kind: intKind, example: "10"},
 	{name: "memory", kind: sizeKind, example: `"120MiB"`},
 	{name: "recycle", kind: sizeKind, example: `"300MiB"`},
+	{name: "brake", kind: sizeKind, example: `"250MiB"`},
 	{name: "uses", table: true},
 	{name: "listen", example: `"tcp://0.0.0.0:$PORT"`},
 	{name: "ready", example: `"settled"`},

@@ -203,6 +203,8 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.Memory, err = procfile.ParseSize(e.text)
 	case "recycle":
 		t.Recycle, err = procfile.ParseSize(e.text)
+	case "brake":
+		t.Brake, err = procfile.ParseSize(e.text)
 	case "listen":
 		t.Listen, err = parseListen(e.text, t.Port)
 	case "ready":
