@@ -7,7 +7,6 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"os/signal"
 	"runtime"
@@ -291,22 +290,6 @@ func (s *supervisor) sleep() time.Duration {
 		}
 	}
 	return max(next-now, 0)
-}
-
-// everyType gives the types and those that a reload removed.
-func (s *supervisor) everyType() iter.Seq[*processType] {
-	return func(yield func(*processType) bool) {
-		for _, t := range s.types {
-			if !yield(t) {
-				return
-			}
-		}
-		for _, t := range s.leaving {
-			if !yield(t) {
-				return
-			}
-		}
-	}
 }
 
 // expire acts on deadlines that have passed.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"iter"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +71,22 @@ func (s *supervisor) setTypes(types []Type) error {
 	s.policy.Resize(from)
 	s.configurePolicy()
 	return nil
+}
+
+// everyType gives the types and those that a reload removed.
+func (s *supervisor) everyType() iter.Seq[*processType] {
+	return func(yield func(*processType) bool) {
+		for _, t := range s.types {
+			if !yield(t) {
+				return
+			}
+		}
+		for _, t := range s.leaving {
+			if !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 func (s *supervisor) typeNamed(name string) *processType {
