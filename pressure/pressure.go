@@ -160,6 +160,13 @@ func (w *Watcher) Rung() string {
 	return strings.Join(names, " and ")
 }
 
+// Hears says whether a source is listened to.
+func (w *Watcher) Hears(source Source) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.heard, func(h *heard) bool { return h.source == source })
+}
+
 // Missed is what would be better than the rung in use, best first, and why it is
 // not in use.
 func (w *Watcher) Missed() []Missed {

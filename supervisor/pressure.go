@@ -15,6 +15,25 @@ func (s *supervisor) listen() {
 	if s.pressure.Rung() != pressure.Polling {
 		s.heard = s.pressure.Wakes()
 	}
+	// Only what runs into the limit of the container's own cgroup is counted in
+	// its own memory.events.
+	if s.pressure.Hears(pressure.Events) && s.mem.LimitFrom == place.Dir+"/memory.max" && !s.c.Observe {
+		s.wire = pressure.NewTripwire(place, pressure.TripwireSize(s.mem.Limit), pressure.TripwireDirs()...)
+	}
+}
+
+// keepWire sets the tripwire, at the start and when memory is calm again after it
+// was tripped: when it does not take of the reserve, and no page cache has to go
+// for it.
+func (s *supervisor) keepWire(now time.Duration) {
+	if s.wire == nil || now < aside {
+		return
+	}
+	free := min(s.mem.Headroom, s.mem.Limit-s.mem.Used)
+	if err := s.wire.Look(now, free-s.pcfg.ReserveFor(s.mem.Limit)); err != nil {
+		s.log.debug("there is no tripwire", "because", err)
+		s.wire = nil
+	}
 }
 
 // rung is how pressure is heard.

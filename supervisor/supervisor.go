@@ -69,6 +69,7 @@ type supervisor struct {
 	pressure *pressure.Watcher
 	average  pressure.Average
 	heard    <-chan pressure.Wake // nil where the kernel says nothing
+	wire     *pressure.Tripwire   // nil where there is none
 	spoke    time.Time            // when the kernel last did, until it was acted on
 
 	policy         policy.State

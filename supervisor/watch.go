@@ -149,6 +149,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	s.spoke = time.Time{}
 	s.sweep()
 	s.hint()
+	s.keepWire(now)
 	s.nextLook = now + s.policy.NextLook(&s.obs)
 	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
 		s.nextLook += longestLook // the kernel would speak

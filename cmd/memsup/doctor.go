@@ -137,6 +137,14 @@ func watching(b *budget.Budget) []finding {
 	for _, m := range w.Missed() {
 		list = append(list, finding{Name: "– not by " + m.Rung, Missing: m.Why, From: m.File})
 	}
+	if !v1 && w.Hears(pressure.Events) {
+		wire := finding{Name: "tripwire", Value: "clean pages, whose reclaim memory.events tells of"}
+		var err error
+		if wire.From, err = pressure.TripwireIn(pressure.TripwireDirs()...); err != nil {
+			wire.Value, wire.Missing = "", strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+		list = append(list, wire)
+	}
 	return append(list, leaves(b))
 }
 
