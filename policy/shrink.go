@@ -105,11 +105,21 @@ func (s *State) isHard(l *look) bool {
 	}
 	if s.hard == 0 {
 		s.hardSince = l.now
+		if s.relief == 0 {
+			s.reclaim = l.reserve
+		}
 	}
 	s.hard = min(s.hard+1, 1<<20)
 	s.relief = max(s.relief, lasting)
 	return s.hard >= 3 && l.now-s.hardSince >= s.relief
 }
+
+// Reclaim is how many bytes of cache the kernel should be asked to take back now,
+// before the pressure that just began lasts and a worker goes for it: the reserve,
+// because what is taken is first what headroom counts already. It is asked for
+// once until pressure was quiet again; mostly it is zero. Where what is available
+// is low it is no help: cache counts there.
+func (s *State) Reclaim() int64 { return s.reclaim }
 
 // free is what is available, and below zero what is missing to the limit. What
 // is available does not tell how much is missing: headroom does, except that it

@@ -35,6 +35,7 @@ type State struct {
 	lowSince, hardSince time.Duration
 	low, hard           int // looks in a row
 	relief              time.Duration
+	reclaim             int64
 	short               bool
 	shortRoom           int64
 	shortReserve        int64
@@ -91,7 +92,7 @@ func (l life) is(w *Worker) bool {
 // Instants of successive observations do not go back. A Config with types
 // added, removed or reordered needs Resize first.
 func (s *State) Decide(c *Config, o *Observation) []Action {
-	s.actions = s.actions[:0]
+	s.actions, s.reclaim = s.actions[:0], 0
 	s.fit(c, o)
 	l := s.observe(c, o)
 	unexplained := s.learnExits(o)

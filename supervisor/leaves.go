@@ -80,6 +80,24 @@ func (s *supervisor) giveLeaf(w *worker) {
 	}
 }
 
+// reclaim has the kernel take memory back before a worker has to go. It may take
+// its time, so the loop does not wait for it. Where that is not to be written
+// nothing is said.
+func (s *supervisor) reclaim(n int64) {
+	if n <= 0 || s.budget == nil || s.c.Observe {
+		return
+	}
+	dir, v1, ok := s.budget.Place()
+	if !ok || v1 {
+		return
+	}
+	go func() {
+		if err := leaf.Reclaim(dir, n); err == nil || errors.Is(err, unix.EAGAIN) {
+			s.log.info("had the kernel reclaim memory, as pressure is high", "bytes", mib(n), "all found", err == nil)
+		}
+	}()
+}
+
 // brake has the kernel slow a worker down that takes more than its type's brake.
 func (s *supervisor) brake(w *worker) {
 	if w.leaf == nil {

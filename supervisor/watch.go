@@ -147,6 +147,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 		s.act(a, killed)
 	}
 	s.spoke = time.Time{}
+	s.reclaim(s.policy.Reclaim())
 	s.sweep()
 	s.hint()
 	s.keepWire(now)

@@ -45,6 +45,7 @@ var counted = []struct {
 	{regexp.MustCompile(`memsup: .*(?:was killed by the kernel for memory|killed a process inside a worker)`), "attributed"},
 	{regexp.MustCompile(`memsup: workers have no cgroups of their own: one`), "undivided"},
 	{regexp.MustCompile(`memsup: brake has no effect`), "toothless"},
+	{regexp.MustCompile(`memsup: had the kernel reclaim`), "reclaimed"},
 	{regexp.MustCompile(`memsup: the limit changed`), "limit_changed"},
 }
 
