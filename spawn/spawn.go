@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,8 +34,9 @@ type Spec struct {
 	// Terminal makes the terminal behind descriptor 0, where it is one and no
 	// other session has it, the controlling terminal of the new session.
 	Terminal bool
-	// Cgroup is the open directory of the cgroup v2 that it starts in
-	// (CLONE_INTO_CGROUP, Linux 5.7); zero is the parent's own.
+	// Cgroup is the open directory of the cgroup v2 that it starts in; zero is
+	// the parent's own. Where clone3(2) with CLONE_INTO_CGROUP is refused, as by
+	// Docker's seccomp profile, it goes there by itself before its program runs.
 	Cgroup int
 	// Default starts it with no signal ignored and none blocked.
 	Default bool
@@ -72,22 +74,14 @@ func Start(s *Spec) (pid int, err error) {
 	if err != nil {
 		return 0, &Error{s.Argv[0], err}
 	}
-	argv := s.Argv
-	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal {
-		argv = append(s.shim(path), argv...)
-		path = "/proc/self/exe"
-	}
-	attr := &syscall.ProcAttr{
-		Env:   s.Env,
-		Files: s.Files,
-		Sys: &syscall.SysProcAttr{
-			Setpgid: s.Group && !s.Session, Setsid: s.Session,
-			UseCgroupFD: s.Cgroup > 0, CgroupFD: s.Cgroup,
-		},
-	}
-	pid, err = syscall.ForkExec(path, argv, attr)
-	if errors.Is(err, unix.ENOEXEC) {
-		pid, err = syscall.ForkExec("/bin/sh", append([]string{"sh", path}, argv[1:]...), attr)
+	pid, err = s.fork(path, s.Cgroup > 0, -1)
+	if s.Cgroup > 0 && (errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM)) {
+		var procs int
+		procs, err = unix.Openat(s.Cgroup, "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			pid, err = s.fork(path, false, procs)
+			unix.Close(procs)
+		}
 	}
 	if err != nil {
 		return 0, &Error{s.Argv[0], err}
@@ -95,8 +89,35 @@ func Start(s *Spec) (pid int, err error) {
 	return pid, nil
 }
 
-// shim is the head of the command line that Shim reads.
-func (s *Spec) shim(path string) []string {
+// fork starts path, in the cgroup by clone3 or by an open cgroup.procs that it
+// writes itself to.
+func (s *Spec) fork(path string, clone bool, procs int) (pid int, err error) {
+	argv, files := s.Argv, s.Files
+	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal || procs >= 0 {
+		if procs >= 0 {
+			files = append(slices.Clip(files), uintptr(procs))
+		}
+		argv = append(s.shim(path, procs >= 0), argv...)
+		path = "/proc/self/exe"
+	}
+	attr := &syscall.ProcAttr{
+		Env:   s.Env,
+		Files: files,
+		Sys: &syscall.SysProcAttr{
+			Setpgid: s.Group && !s.Session, Setsid: s.Session,
+			UseCgroupFD: clone, CgroupFD: s.Cgroup,
+		},
+	}
+	pid, err = syscall.ForkExec(path, argv, attr)
+	if errors.Is(err, unix.ENOEXEC) {
+		pid, err = syscall.ForkExec("/bin/sh", append([]string{"sh", path}, argv[1:]...), attr)
+	}
+	return pid, err
+}
+
+// shim is the head of the command line that Shim reads. A cgroup.procs to go to
+// is the descriptor behind Files.
+func (s *Spec) shim(path string, goes bool) []string {
 	flags := ""
 	if s.Foreground {
 		flags += "f"
@@ -106,6 +127,9 @@ func (s *Spec) shim(path string) []string {
 	}
 	if s.Terminal {
 		flags += "t"
+	}
+	if goes {
+		flags += "c" + strconv.Itoa(len(s.Files))
 	}
 	ignored, blocked := Ignored, Blocked
 	if s.Default {
@@ -188,6 +212,9 @@ func Shim(args []string) {
 	}
 	ignored, blocked, flags, path, argv := parseSet(args[1]), parseSet(args[2]), args[3], args[4], args[5:]
 	env := os.Environ()
+	if _, fd, ok := strings.Cut(flags, "c"); ok {
+		enter(fd)
+	}
 	if strings.Contains(flags, "p") {
 		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()))
 	}
@@ -215,6 +242,21 @@ func Shim(args []string) {
 	e := &Error{argv[0], err}
 	fmt.Fprintln(os.Stderr, "memsup:", e)
 	os.Exit(e.ExitCode())
+}
+
+// enter moves this process into the cgroup whose cgroup.procs is open as fd. What
+// it was charged with before is given back when the program takes its place. A
+// worker that is not where it is thought to be does not run.
+func enter(fd string) {
+	n, err := strconv.Atoi(fd)
+	if err == nil {
+		_, err = unix.Write(n, []byte("0"))
+		unix.Close(n)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "memsup: cannot enter the worker's cgroup:", err)
+		os.Exit(126)
+	}
 }
 
 func parseSet(s string) SignalSet {

@@ -3,10 +3,12 @@ package spawn
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -139,5 +141,38 @@ func TestScriptWithoutInterpreterLine(t *testing.T) {
 	}
 	if got := started(t, "", nil, script, "it"); got != "by sh it" {
 		t.Errorf("got %q, want %q", got, "by sh it")
+	}
+}
+
+// Where clone3 is refused the process writes itself to cgroup.procs. A plain
+// file in its place shows what is written before the program runs.
+func TestCgroupByTheProcessItself(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/cgroup.procs", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	procs, err := os.OpenFile(dir+"/cgroup.procs", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer procs.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s := &Spec{Argv: []string{"/bin/sh", "-c", "cat " + dir + "/cgroup.procs; ls -l /proc/self/fd | grep -c cgroup.procs; true"}, Env: []string{"PATH=/bin:/usr/bin"}, Files: []uintptr{0, w.Fd(), 2}}
+	pid, err := s.fork("/bin/sh", false, int(procs.Fd()))
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := io.ReadAll(r)
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil || status != 0 {
+		t.Errorf("status %v, %v", status, err)
+	}
+	if got := strings.TrimSpace(string(out)); got != "00" { // "0" was written, and no descriptor is left open
+		t.Errorf("got %q", got)
 	}
 }

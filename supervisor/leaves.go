@@ -44,10 +44,7 @@ func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 	w.leaf.Begin()
 	s.brake(w)
 	spec.Cgroup = w.leaf.FD()
-	if pid, err = s.sys.start(spec); err == nil {
-		return pid, nil
-	}
-	if errors.Is(err, unix.EBUSY) && w.leaf.Clean() == nil {
+	if err = w.leaf.Clean(); err == nil {
 		if pid, err = s.sys.start(spec); err == nil {
 			return pid, nil
 		}
@@ -60,7 +57,7 @@ func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 	case errors.Is(err, unix.EBUSY): // processes that its predecessor moved about are still dying
 		s.spent, w.leaf = append(s.spent, w.leaf), nil
 	default:
-		s.log.warn("workers have no cgroups of their own: one cannot be started in it", "worker", w.name, "error", err)
+		s.log.info("workers have no cgroups of their own: one cannot be started in it", "worker", w.name, "error", err)
 		s.undivide()
 	}
 	return pid, nil

@@ -25,6 +25,7 @@ type cage struct {
 	writable bool   // cgroups are mounted for writing
 	oomGroup bool   // memory.oom.group, as Kubernetes sets it
 	user     int    // user and group id
+	noClone3 bool   // clone3 is answered with ENOSYS, as by Docker's seccomp profile
 
 	group string // directory of its cgroup
 	cmd   *exec.Cmd
@@ -48,6 +49,7 @@ func contain(args []string) error {
 	flags.BoolVar(&c.visible, "visible", false, "the container sees its parent")
 	flags.BoolVar(&c.writable, "writable", false, "cgroups are mounted for writing")
 	flags.BoolVar(&c.oomGroup, "oom-group", false, "memory.oom.group")
+	flags.BoolVar(&c.noClone3, "no-clone3", false, "clone3 is answered with ENOSYS, as by Docker's seccomp profile")
 	flags.IntVar(&c.user, "user", 0, "user and group id")
 	flags.DurationVar(&j.within, "within", 90*time.Second, "longest time that a step may take")
 	flags.Func("until", "step: KEY=N[|KEY=N ...], wait until a count reaches N", j.until)
@@ -78,7 +80,7 @@ func (c *cage) start(words []string) error {
 		return err
 	}
 	defer gate.Close()
-	args := []string{"inside", "-user", strconv.Itoa(c.user), "-writable=" + strconv.FormatBool(c.writable), "--"}
+	args := []string{"inside", "-user", strconv.Itoa(c.user), "-writable=" + strconv.FormatBool(c.writable), "-no-clone3=" + strconv.FormatBool(c.noClone3), "--"}
 	c.cmd = exec.Command("/proc/self/exe", append(args, words...)...)
 	c.cmd.ExtraFiles = []*os.File{gate}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,7 @@ import (
 func inside(args []string) error {
 	flags := flag.NewFlagSet("inside", flag.ExitOnError)
 	writable := flags.Bool("writable", false, "mount cgroups for writing")
+	noClone3 := flags.Bool("no-clone3", false, "answer clone3 with ENOSYS")
 	uid := flags.Int("user", 0, "user and group id")
 	_ = flags.Parse(args)
 	runtime.LockOSThread() // capabilities are a thread's
@@ -37,7 +39,28 @@ func inside(args []string) error {
 	if err := dropCapabilities(*uid); err != nil {
 		return err
 	}
+	if *noClone3 {
+		if err := refuse(unix.SYS_CLONE3); err != nil {
+			return err
+		}
+	}
 	return become(flags.Args())
+}
+
+// refuse has the kernel answer ENOSYS to a system call of this thread and of what
+// it becomes.
+func refuse(call uint32) error {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
 }
 
 // changeRoot makes a read-only root out of the machine's with fresh kernel file
