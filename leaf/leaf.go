@@ -170,9 +170,18 @@ func write(dir, file, text string) error {
 
 // Reclaim has the kernel take n bytes back from dir and below now, cache first and
 // where there is swap other memory as well: memory.reclaim, Linux 5.19. It takes as
-// long as that takes. EAGAIN says that less was found.
+// long as that takes. EAGAIN and EINTR say that it was less.
 func Reclaim(dir string, n int64) error {
-	return write(dir, "memory.reclaim", strconv.FormatInt(n, 10))
+	path := dir + "/memory.reclaim"
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, strconv.AppendInt(nil, n, 10)) // again after EINTR would be as much again
+		unix.Close(fd)
+	}
+	if err != nil {
+		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
 }
 
 // Leaf is the cgroup of one worker.

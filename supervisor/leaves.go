@@ -78,8 +78,7 @@ func (s *supervisor) giveLeaf(w *worker) {
 }
 
 // reclaim has the kernel take memory back before a worker has to go. It may take
-// its time, so the loop does not wait for it. Where that is not to be written
-// nothing is said.
+// its time, so the loop does not wait for it.
 func (s *supervisor) reclaim(n int64) {
 	if n <= 0 || s.budget == nil || s.c.Observe {
 		return
@@ -89,8 +88,11 @@ func (s *supervisor) reclaim(n int64) {
 		return
 	}
 	go func() {
-		if err := leaf.Reclaim(dir, n); err == nil || errors.Is(err, unix.EAGAIN) {
+		switch err := leaf.Reclaim(dir, n); {
+		case err == nil, errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
 			s.log.info("had the kernel reclaim memory, as pressure is high", "bytes", mib(n), "all found", err == nil)
+		default:
+			s.log.debug("cannot reclaim memory", "error", err)
 		}
 	}()
 }
