@@ -166,7 +166,9 @@ func launch(t *testing.T, scenario, options string, args ...string) *running {
 		r.code = r.cmd.ProcessState.ExitCode()
 		close(r.ended)
 	}()
+	hung := time.AfterFunc(2*time.Minute, func() { _ = r.cmd.Process.Kill() })
 	t.Cleanup(func() {
+		hung.Stop()
 		r.insist()
 		out.Close()
 		if t.Failed() {

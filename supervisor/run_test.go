@@ -37,7 +37,7 @@ func TestCommandExitStatus(t *testing.T) {
 
 func TestCommandForwardsSignals(t *testing.T) {
 	r := launch(t, "command", "", "sh", "-c", `trap 'echo usr1' USR1; trap 'echo winch' WINCH; trap 'echo hup; exit 3' HUP
-		echo up; while :; do read x || read x <>$F $!; done`)
+		mkfifo $0; exec 3<>$0; echo up; while :; do read x <&3; done`, filepath.Join(t.TempDir(), "fifo"))
 	r.want("up")
 	r.signal(unix.SIGUSR1)
 	r.want("usr1")

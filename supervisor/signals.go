@@ -14,32 +14,17 @@ func asksToEnd(sig unix.Signal) bool {
 	return sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT
 }
 
-// procfileSignals are the signals that Procfile mode answers.
-var procfileSignals = [...]os.Signal{
-	unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP,
-	unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH,
-}
-
-// notify asks for the signals that memsup answers. Command mode forwards all
-// that can be, except those that speak to memsup itself (CHLD, TTIN, TTOU),
-// that the Go runtime uses (URG, PROF), and synchronous faults.
-//
-// The runtime needs some 30 µs for each. So the real-time signals, half of
-// all, are left for later: until they are asked for they do nothing.
-func (s *supervisor) notify() (later []os.Signal) {
-	// What the Go runtime would die of, but PID 1 by the kernel's rule does
-	// not. A handled signal, unlike an ignored one, is default in children.
-	// Faults of memsup's own still end it.
-	unheard := make(chan os.Signal, 1)
-	if s.sys.pid == 1 {
-		signal.Notify(unheard, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL)
-	}
+// caught are the signals that memsup answers. Command mode forwards all that
+// can be, except those that speak to memsup itself (CHLD, TTIN, TTOU), that the
+// Go runtime uses (URG, PROF), and synchronous faults.
+func (s *supervisor) caught() []unix.Signal {
 	if s.c.Command == nil {
-		signal.Notify(unheard, unix.SIGPIPE)
-		signal.Notify(s.signals, procfileSignals[:]...)
-		return nil
+		return []unix.Signal{
+			unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP,
+			unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH,
+		}
 	}
-	var first []os.Signal
+	var all []unix.Signal
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		switch sig {
 		case unix.SIGCHLD, unix.SIGURG, unix.SIGPROF, unix.SIGKILL, unix.SIGSTOP,
@@ -50,14 +35,21 @@ func (s *supervisor) notify() (later []os.Signal) {
 				continue
 			}
 		}
-		if sig < 34 || s.c.Command.Bare {
-			first = append(first, sig)
-		} else {
-			later = append(later, sig)
-		}
+		all = append(all, sig)
 	}
-	signal.Notify(s.signals, first...)
-	return later
+	return all
+}
+
+// survive makes the Go runtime drop what it would end the process for and the
+// kernel, for PID 1, would not. A handled signal, unlike an ignored one, is
+// default in children. Faults of memsup's own still end it.
+func (s *supervisor) survive() {
+	unheard := make(chan os.Signal, 1)
+	signal.Notify(unheard, unix.SIGPIPE) // of a write to standard output or error
+	if s.sys.pid == 1 {
+		signal.Notify(unheard, unix.SIGABRT, unix.SIGTRAP, unix.SIGSYS, unix.SIGSTKFLT,
+			unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL)
+	}
 }
 
 // signal answers one signal.

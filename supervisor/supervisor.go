@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/reaper"
 	"github.com/memsup/memsup/spawn"
+	"github.com/memsup/memsup/trap"
 )
 
 // system is what the supervisor asks of the operating system.
@@ -95,7 +95,7 @@ type supervisor struct {
 	relay     *relay
 	gone      chan struct{} // closed when the loop has ended
 
-	signals   chan os.Signal
+	signals   chan unix.Signal
 	requests  chan request
 	reloads   chan reloaded
 	reloading bool
@@ -110,7 +110,7 @@ func Run(c *Config) (code int) {
 		c:        c,
 		begin:    time.Now(),
 		byPID:    map[int]*worker{},
-		signals:  make(chan os.Signal, 64),
+		signals:  make(chan unix.Signal),
 		requests: make(chan request),
 		reloads:  make(chan reloaded, 1),
 		gone:     make(chan struct{}),
@@ -129,8 +129,12 @@ func Run(c *Config) (code int) {
 	}
 	s.log = newLogger(c)
 	defer s.log.close()
-	notified := make(chan []os.Signal, 1)
-	go func() { notified <- s.notify() }()
+	if err := trap.Signals(s.signals, s.caught()...); err != nil {
+		fmt.Fprintln(os.Stderr, "memsup:", err)
+		return 70
+	}
+	survives := make(chan struct{})
+	go func() { s.survive(); close(survives) }()
 	if c.Subreaper {
 		if err := reaper.BecomeSubreaper(); err != nil {
 			s.log.warn("cannot become a child subreaper: orphans go to PID 1", "error", err)
@@ -143,7 +147,7 @@ func Run(c *Config) (code int) {
 	}
 	s.tty = c.Command != nil && ownsTerminal()
 	s.hearChildren()
-	later := <-notified
+	<-survives
 	if err := s.setTypes(c.Types); err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
 		s.control.close()
@@ -156,7 +160,7 @@ func Run(c *Config) (code int) {
 		s.openRelay()
 		s.greet()
 	}
-	time.AfterFunc(aside, func() { s.serve(later) })
+	time.AfterFunc(aside, s.serve)
 	return s.run()
 }
 
@@ -165,12 +169,8 @@ func Run(c *Config) (code int) {
 // waits for it either.
 const aside = 10 * time.Millisecond
 
-// serve makes that rest ready: clients on the control socket are answered, and
-// the signals asked for that hardly anybody sends.
-func (s *supervisor) serve(later []os.Signal) {
-	if len(later) > 0 {
-		signal.Notify(s.signals, later...)
-	}
+// serve makes that rest ready: clients on the control socket are answered.
+func (s *supervisor) serve() {
 	s.control.serve(s.requests, s.gone)
 	// One thread of Go code is plenty for what memsup does, and a second one
 	// would be woken whenever the first has two things to do.
@@ -209,7 +209,7 @@ func (s *supervisor) guarded() (code int, again bool) {
 		case <-s.children.heard:
 			s.reap()
 		case sig := <-s.signals:
-			s.signal(sig.(unix.Signal))
+			s.signal(sig)
 		case wake := <-s.heard:
 			s.woken(wake)
 		case m := <-s.meter.results():

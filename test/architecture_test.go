@@ -27,7 +27,8 @@ var mayImport = map[string][]string{
 	"procfile":   {},
 	"reaper":     {},
 	"spawn":      {},
-	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "spawn"},
+	"trap":       {},
+	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "spawn", "trap"},
 	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "spawn", "supervisor"},
 }
 

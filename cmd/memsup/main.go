@@ -1,3 +1,9 @@
+// How many CPUs there are memsup finds out by itself; the runtime would keep
+// files of the cgroup open for that, and look at them again every second.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Memsup is the init process of a container whose workers share one memory
 // limit. Under the names tini, docker-init and dumb-init it is those programs.
 package main

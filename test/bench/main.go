@@ -68,11 +68,19 @@ func bench(e extent, path string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	path, err = binary(dir, path)
-	if err != nil {
+	if path == "" {
+		path = filepath.Join(dir, "memsup")
+		if err := build(path, "cmd/memsup", "-s -w -E github.com/memsup/memsup/spawn.entry"); err != nil {
+			return err
+		}
+	} else if path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	peers := installed(path)
+	bare := filepath.Join(dir, "bare")
+	if err := build(bare, "test/bench/bare", "-s -w"); err != nil {
+		return err
+	}
+	peers := installed(path, bare)
 	var names []string
 	for _, p := range peers[1:] {
 		names = append(names, p.name)
@@ -108,16 +116,12 @@ func bench(e extent, path string) error {
 	return nil
 }
 
-// binary is the absolute path of the memsup to measure, built where none is given.
-func binary(dir, path string) (string, error) {
-	if path != "" {
-		return filepath.Abs(path)
-	}
-	path = filepath.Join(dir, "memsup")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -E github.com/memsup/memsup/spawn.entry", "-o", path, "github.com/memsup/memsup/cmd/memsup")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	return path, build.Run()
+// build makes a program of this module as a release is made.
+func build(path, pkg, ldflags string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", ldflags, "-o", path, "github.com/memsup/memsup/"+pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	return cmd.Run()
 }
 
 // peer is a program that is measured, memsup among them.
@@ -136,11 +140,12 @@ func (p *peer) command(argv ...string) []string {
 }
 
 // installed lists memsup and the peers that are there, and says which are not.
-func installed(memsup string) []*peer {
+func installed(memsup, bare string) []*peer {
 	all := []*peer{
 		{name: "memsup", program: memsup, alone: []string{"--"}, supervise: procfile},
 		{name: "tini", program: "tini", apt: "tini", alone: []string{"-s", "--"}},
 		{name: "dumb-init", program: "dumb-init", apt: "dumb-init", alone: []string{"--"}},
+		{name: "bare Go", program: bare, alone: []string{}},
 		{name: "catatonit", program: "catatonit", apt: "catatonit", alone: []string{"--"}},
 		{name: "s6", program: "s6-svscan", apt: "s6", supervise: scanDirectory},
 		{name: "supervisord", program: "supervisord", apt: "supervisor", supervise: supervisordConf},

@@ -253,8 +253,11 @@ func (c *container) eventually(within time.Duration, what string, holds func() b
 	for !holds() {
 		select {
 		case <-look.C:
-		case <-c.ended:
-			c.t.Fatalf("ended (%s) before %s", c.inspect("{{.State.ExitCode}}"), what)
+		case <-c.ended: // with its last words, which may be the ones awaited
+			if !holds() {
+				c.t.Fatalf("ended (%s) before %s", c.inspect("{{.State.ExitCode}}"), what)
+			}
+			return
 		case <-deadline:
 			c.t.Fatalf("still not %s after %s", what, within)
 		}

@@ -1,0 +1,46 @@
+// Bare is the least that an init written in Go does: it runs a command, takes
+// every signal, reaps, and ends with the command's status. What it needs more
+// than tini is the Go runtime's.
+//
+//	bare COMMAND [ARGUMENT...]
+package main
+
+import (
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals)
+	path, err := exec.LookPath(os.Args[1])
+	if err != nil {
+		os.Exit(127)
+	}
+	child, err := os.StartProcess(path, os.Args[1:], &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		os.Exit(126)
+	}
+	go func() {
+		for sig := range signals {
+			if sig != syscall.SIGCHLD && sig != syscall.SIGURG {
+				_ = child.Signal(sig)
+			}
+		}
+	}()
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			os.Exit(70)
+		case pid == child.Pid && status.Signaled():
+			os.Exit(128 + int(status.Signal()))
+		case pid == child.Pid:
+			os.Exit(status.ExitStatus())
+		}
+	}
+}
