@@ -21,7 +21,7 @@ import (
 var (
 	handlerPC  uintptr
 	restorerPC uintptr
-	writeEnd   int32
+	writeEnd   int32 //lint:ignore U1000 the assembly uses it
 )
 
 // sigaction is the kernel's struct (include/linux/signal_types.h).
