@@ -39,7 +39,7 @@ func boot(dir string, s *scenario) (*guest, error) {
 		return nil, err
 	}
 	initrd, disk, console := filepath.Join(dir, "initrd"), filepath.Join(dir, "disk"), filepath.Join(dir, "console")
-	if err := initramfs(initrd, s.files); err != nil {
+	if err := initramfs(initrd, s); err != nil {
 		return nil, err
 	}
 	defer os.Remove(initrd)

@@ -9,9 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
-
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // An archive is a cpio archive in the format "newc", as the kernel's
@@ -97,16 +96,27 @@ var base = sync.OnceValues(func() ([]byte, error) {
 	return a.close(), nil
 })
 
-// initramfs writes the guest's first root: the shared part, and the scenario's
-// files in /app.
-func initramfs(path string, files []txtar.File) error {
+// initramfs writes the guest's first root: the shared part, and in /app the
+// scenario's files and the tests that it runs.
+func initramfs(path string, s *scenario) error {
 	shared, err := base()
 	if err != nil {
 		return err
 	}
 	var a archive
-	for _, f := range files {
+	for _, f := range s.files {
 		a.add("app/"+f.Name, executable, f.Data)
+	}
+	for _, pkg := range s.tests {
+		file := path + "." + pkg
+		if err := build("test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", file, "../../"+pkg); err != nil {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		a.add("app/"+pkg+".test", executable, content)
 	}
 	return os.WriteFile(path, slices.Concat(shared, a.close()), 0o644)
 }
@@ -134,11 +144,19 @@ var programs = sync.OnceValues(func() (string, error) {
 		if name == "memsup" {
 			flags += " -E github.com/memsup/memsup/spawn.entry"
 		}
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", flags, "-o", filepath.Join(dir, name), target)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("go build %s: %w\n%s", target, err, out)
+		if err := build("build", "-trimpath", "-ldflags", flags, "-o", filepath.Join(dir, name), target); err != nil {
+			return "", err
 		}
 	}
 	return dir, nil
 })
+
+// build runs go without cgo: the guest has no C library to speak of.
+func build(args ...string) error {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}

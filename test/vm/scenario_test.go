@@ -20,6 +20,7 @@ type scenario struct {
 	expect []string // expressions, each to be true
 	report []string // expressions, told with the results and not judged by
 	qemu   []string // arguments
+	tests  []string // packages whose compiled tests lie in /app
 	files  []txtar.File
 }
 
@@ -36,8 +37,10 @@ func parseScenario(src []byte) (*scenario, error) {
 			s.report = append(s.report, rest)
 		case word == "qemu":
 			s.qemu = append(s.qemu, strings.Fields(rest)...)
+		case word == "test":
+			s.tests = append(s.tests, rest)
 		default:
-			return nil, fmt.Errorf("%q: want #, expect, report or qemu", strings.TrimSpace(line))
+			return nil, fmt.Errorf("%q: want #, expect, report, qemu or test", strings.TrimSpace(line))
 		}
 	}
 	if len(s.expect) == 0 {
