@@ -69,8 +69,7 @@ func (s *supervisor) look(now time.Duration) bool {
 	return true
 }
 
-// noteOOM tells of kills that no worker's end explains: one of its children
-// died. The kernel counts a kill before the process has ended, so a worker has
+// noteOOM tells of kills that no worker's end explains. The kernel counts a kill before the process has ended, so a worker has
 // a moment to be reaped first.
 func (s *supervisor) noteOOM(now time.Duration) {
 	m := &s.mem
@@ -84,7 +83,7 @@ func (s *supervisor) noteOOM(now time.Duration) {
 	if now-s.oomSince < oomPatience {
 		return
 	}
-	const text = "the kernel killed a process inside a worker for memory"
+	const text = "the kernel killed a process for memory: no worker itself, but a descendant of one or a process from outside"
 	fields := append(s.memoryFields(), "kills", m.OOMKills-s.oomSeen)
 	s.log.error(text, fields...)
 	s.testify(text, fields)
