@@ -71,7 +71,7 @@ func (s *supervisor) commandEnded(w *worker, pid int, status unix.WaitStatus) {
 		return
 	}
 	if s.oomKilled(w, status) {
-		s.log.error(w.typ.Argv[0]+" was killed by the kernel for memory", s.memoryFields()...)
+		s.killedByKernel(w.typ.Argv[0]+" was killed by the kernel for memory", w)
 	}
 	s.ending = true
 	s.endBy = s.now() + s.c.Grace
@@ -85,7 +85,7 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	if !slices.Contains(s.leaving, w.typ) {
 		s.exits = append(s.exits, policy.Exit{
 			Type: w.typ.index, Index: w.index,
-			Ready: was == ready, OOM: oom, Asked: was == stopping, Grown: w.grown,
+			Ready: was == ready, OOM: oom || s.killedTogether(w), Asked: was == stopping, Grown: w.grown,
 		})
 	}
 	s.decide, s.nextLook = true, now
@@ -141,9 +141,23 @@ func (s *supervisor) killedByKernel(text string, w *worker, fields ...any) {
 	if w.measured {
 		fields = append(fields, "its size", mib(w.bytes), "growing by", mib(w.growth)+"/s", "measured before", s.now()-w.sampledAt)
 	}
+	if g := s.fastestGrowing(); g != nil && g != w {
+		fields = append(fields, "growing fastest", g.name+" by "+mib(g.growth)+"/s")
+	}
 	fields = append(fields, s.memoryFields()...)
 	s.log.error(text, fields...)
 	s.testify(text, fields)
+}
+
+// fastestGrowing is the worker whose memory grew fastest when it was measured
+// last, nil where none grew: the kernel kills the largest, which may be another.
+func (s *supervisor) fastestGrowing() (fastest *worker) {
+	for _, w := range s.byPID {
+		if w.measured && w.growth > 0 && (fastest == nil || w.growth > fastest.growth) {
+			fastest = w
+		}
+	}
+	return fastest
 }
 
 // testify leaves word for whoever looks at the container when it is gone.
@@ -188,6 +202,7 @@ func (w *worker) wantsRestart(code int) bool {
 func (s *supervisor) again(w *worker, code int, oom bool) {
 	if !w.wantsRestart(code) && !(oom && w.typ.Restart != RestartNever) {
 		s.finishSlot(w)
+		w.illEnded = code != 0
 		if code != 0 && s.failed == 0 {
 			s.failed = code
 		}
@@ -211,9 +226,10 @@ func (t *processType) tookToStop(d time.Duration) {
 
 // oomKilled says whether the kernel's OOM killer ended the worker: it died of
 // SIGKILL that memsup did not send (or its shell says so), and the kernel's
-// count of such kills has moved beyond what was explained before.
+// count of such kills has moved beyond what was explained before. Where the
+// kernel and memsup killed at the same time, a cgroup of its own tells.
 func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
-	if w.killed || exitCode(status) != 128+int(unix.SIGKILL) || s.budget == nil {
+	if w.killed && w.leaf == nil || exitCode(status) != 128+int(unix.SIGKILL) || s.budget == nil {
 		return false
 	}
 	if w.leaf != nil {
@@ -227,6 +243,21 @@ func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
 		return false
 	}
 	s.oomSeen++
+	return true
+}
+
+// killedTogether says whether the kernel killed for memory while memsup killed w:
+// without a cgroup for each nobody can tell whom, and nobody else has to go for it.
+func (s *supervisor) killedTogether(w *worker) bool {
+	if !w.killed || w.leaf != nil || s.budget == nil {
+		return false
+	}
+	m, err := s.sys.memory()
+	if err != nil || m.OOMKills <= s.oomSeen {
+		return false
+	}
+	s.oomSeen = m.OOMKills
+	s.killedByKernel("the kernel killed a process for memory when memsup killed "+w.name, w)
 	return true
 }
 

@@ -22,6 +22,7 @@ type logger struct {
 
 	mu      sync.Mutex
 	started bool
+	closed  bool
 	lost    int
 }
 
@@ -48,6 +49,9 @@ func newLogger(c *Config) *logger {
 func (l *logger) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return len(line), nil // of a goroutine that comes too late
+	}
 	if !l.started {
 		l.started = true
 		go l.write()
@@ -81,6 +85,7 @@ func (l *logger) close() {
 	}
 	l.mu.Lock()
 	started := l.started
+	l.closed = true
 	l.mu.Unlock()
 	if !started {
 		return

@@ -119,6 +119,8 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 	reason := s.policy.Blocked(t.index).String()
 	if t.stopped {
 		reason = "stopped"
+	} else if i := slices.IndexFunc(t.slots, func(w *worker) bool { return w.state == finished }); i >= 0 && reason != "" {
+		reason = t.slots[i].name + " " + t.slots[i].lastExit + " and is not started again"
 	}
 	if reason != "" {
 		st.BlockedReason = &reason
@@ -156,7 +158,7 @@ func (s *supervisor) health() string {
 	var failing []string
 	for _, t := range s.types {
 		for _, w := range t.slots {
-			if w.gaveUp || w.state == backoff && w.delays > 0 {
+			if w.gaveUp || w.state == backoff && w.delays > 0 || w.state == finished && w.illEnded {
 				failing = append(failing, w.name+" "+w.lastExit)
 			}
 		}

@@ -161,10 +161,11 @@ func controllingTerminal() bool {
 }
 
 // ownsTerminal finds out whether standard input is the terminal that memsup
-// may hand to its command: only the session that controls it has a say in it.
-func ownsTerminal() bool {
-	_, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
-	return err == nil
+// may hand to its command: only the session that controls it has a say in it,
+// and a background job would take it from its shell, as tini does.
+func ownsTerminal(asTini bool) bool {
+	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	return err == nil && (asTini || group == unix.Getpgrp())
 }
 
 // suspend stops memsup as Ctrl-Z stopped its command, and hands the terminal

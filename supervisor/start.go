@@ -58,7 +58,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 		return err
 	}
 	now := s.now()
-	w.gaveUp = false
+	w.gaveUp, w.illEnded = false, false
 	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
 	s.byPID[pid] = w

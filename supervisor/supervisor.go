@@ -145,7 +145,7 @@ func Run(c *Config) (code int) {
 		s.openControl()
 		s.oomScore = ownOOMScore()
 	}
-	s.tty = c.Command != nil && ownsTerminal()
+	s.tty = c.Command != nil && ownsTerminal(c.Command.Bare)
 	s.hearChildren()
 	<-survives
 	if err := s.setTypes(c.Types); err != nil {

@@ -49,7 +49,11 @@ func (s *supervisor) setTypes(types []Type) error {
 			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
 		for _, w := range t.slots {
 			w.typ = t
-			s.brake(w)
+			// Lowering memory.high has its writer wait for reclaim: that is for
+			// the worker's next start, when there is nothing to reclaim.
+			if t.Brake == 0 || old.Brake > 0 && t.Brake > old.Brake {
+				s.brake(w)
+			}
 			w.roll = w.roll || changed && w.rolls()
 		}
 	}

@@ -71,6 +71,7 @@ type worker struct {
 	delays   int             // early ends since it was last ready: the backoff's exponent
 	restarts int
 	gaveUp   bool // finished, because it failed too often
+	illEnded bool // finished, with a status other than 0
 	lastExit string
 }
 

@@ -99,6 +99,11 @@ func (l *loader) readEnv() error {
 			l.env = append(l.env, text)
 		case i >= inherited || override:
 			l.env[i] = text
+		default:
+			continue
+		}
+		if v.Name == "PORT" {
+			l.portAt = fmt.Sprintf("%s:%d:1", path, v.Line)
 		}
 	}
 	return nil
@@ -112,10 +117,13 @@ func (l *loader) basePort() (int, error) {
 	for _, v := range l.env {
 		if text, ok := strings.CutPrefix(v, "PORT="); ok && text != "" {
 			port, err := parsePort(text)
-			if err != nil {
-				return 0, fmt.Errorf("PORT: %w", err)
+			switch {
+			case err == nil:
+				return port, nil
+			case l.portAt != "":
+				return 0, mistakeAt(l.portAt, "PORT: %w", err)
 			}
-			return port, nil
+			return 0, fmt.Errorf("PORT: %w", err)
 		}
 	}
 	return 5000, nil

@@ -65,6 +65,7 @@ type loader struct {
 	env     []string         // of the process, with the env file
 	entries []procfile.Entry // none in command mode
 	from    string           // the Procfile's name
+	portAt  string           // FILE:LINE:COLUMN of a PORT that the env file sets
 }
 
 // load reads the files and merges them with flags and environment.
