@@ -31,6 +31,9 @@ func (s *State) followStops(o *Observation, available int64) {
 		}
 		if j := s.findStop(w, known, next); j >= 0 {
 			s.stops[j].observed, next = true, j+1
+			if t := &s.types[w.Type]; known == 1 && s.before <= 0 {
+				t.stopTakes = max(t.stopTakes, min(s.stops[j].available-available, bytes(w.Cost)))
+			}
 			continue
 		}
 		s.stops = append(s.stops, stop{lifeOf(w), o.Now, available})
@@ -108,10 +111,16 @@ func (s *State) finish(l *look) {
 }
 
 // atOnce has a worker that was just told to stop killed where memory ends before
-// it can have stopped. Where others are stopping already, finish kills one of
-// these.
+// it can have stopped, or does not hold what stopping took of it before. Where
+// others are stopping already, finish kills one of these.
 func (s *State) atOnce(l *look, w *Worker) {
 	if l.stopping > 0 {
+		return
+	}
+	if takes := s.types[w.Type].stopTakes; takes > l.reserve/8 && l.available-takes < l.reserve/8*l.earlier() {
+		s.finished = lifeOf(w)
+		s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
+			"%s available, and stopping took %s before", size(l.available), size(takes))})
 		return
 	}
 	if within := l.hard(w); l.total > 0 && l.bare(l.total) < within {

@@ -62,6 +62,8 @@ type typeState struct {
 	costs                         []int64
 	cost, least                   int64 // learned, zero is unknown; smallest when ready
 
+	stopTakes int64 // the most that went while one of it, alone, was stopping
+
 	hold, pause backoff
 	failed      int  // index of the worker that ended before it was ready
 	over        life // the one that is above Type.Recycle
