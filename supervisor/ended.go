@@ -82,10 +82,11 @@ func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
 	oom := s.oomKilled(w, status)
 	was := w.state
 	w.lastExit = describe(status, oom)
+	together := !oom && s.killedTogether(w)
 	if !slices.Contains(s.leaving, w.typ) {
 		s.exits = append(s.exits, policy.Exit{
 			Type: w.typ.index, Index: w.index,
-			Ready: was == ready, OOM: oom || s.killedTogether(w), Asked: was == stopping, Grown: w.grown,
+			Ready: was == ready, OOM: oom || together, Asked: was == stopping, Grown: w.grown,
 		})
 	}
 	s.decide, s.nextLook = true, now

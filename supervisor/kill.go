@@ -43,7 +43,9 @@ func (s *supervisor) killForMemory(w *worker) {
 }
 
 // childrenOf are the children of a process's main thread:
-// /proc/PID/task/PID/children, where the kernel has CONFIG_PROC_CHILDREN.
+// /proc/PID/task/PID/children, where the kernel has CONFIG_PROC_CHILDREN. It is
+// one read: cost.Descendants looks at every process there is, and a kill that
+// waits for that comes late.
 func childrenOf(pid int) (pids []int) {
 	list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
 	for _, word := range strings.Fields(string(list)) {

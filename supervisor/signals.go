@@ -102,10 +102,6 @@ func (s *supervisor) askedToEnd(sig unix.Signal) {
 
 // forward passes a signal on to the command, rewritten as --rewrite says.
 func (s *supervisor) forward(sig unix.Signal) {
-	if sig == unix.SIGTSTP && s.ownStops > 0 {
-		s.ownStops--
-		return
-	}
 	received := sig
 	if to, ok := s.c.Rewrite[sig]; ok {
 		if to == 0 {
@@ -178,10 +174,6 @@ func (s *supervisor) suspend(group int) {
 	signal.Ignore(unix.SIGTTOU)
 	own := unix.Getpgrp()
 	_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, own)
-	// Others of the job, a script that waits for memsup, stop as well. memsup
-	// catches this, and is not to pass it on.
-	s.ownStops++
-	_ = s.sys.kill(0, unix.SIGTSTP)
 	// To this very thread: it must have stopped before it looks further.
 	runtime.LockOSThread()
 	_ = unix.Tgkill(s.sys.pid, unix.Gettid(), unix.SIGSTOP)

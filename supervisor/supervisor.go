@@ -96,7 +96,6 @@ type supervisor struct {
 	gone      chan struct{} // closed when the loop has ended
 
 	signals   chan unix.Signal
-	ownStops  int // SIGTSTP that memsup sent to its own group
 	requests  chan request
 	reloads   chan reloaded
 	reloading bool

@@ -1,6 +1,6 @@
-// Bare is the least that an init written in Go does: it runs a command, takes
-// every signal, reaps, and ends with the command's status. What it needs more
-// than tini is the Go runtime's.
+// Bare is a plain init as one writes it in Go with os/exec and os/signal: it runs
+// a command, passes every signal on, reaps, and ends with the command's status.
+// It is no lower bound: os/signal takes much of its start.
 //
 //	bare COMMAND [ARGUMENT...]
 package main
