@@ -90,13 +90,14 @@ type Budget struct {
 
 	mu      sync.Mutex
 	closed  bool
+	found   bool   // places, rung and levels are known
 	places  places // where the cgroups are mounted, and the process is in them
 	rung    rung
 	levels  []level // the process's own first, the mount's root last
 	host    file    // /proc/meminfo
 	stay    string  // Stay's; "" is none
 	ceiling int64   // SetLimit's; 0 is none
-	buf     []byte
+	in      input
 }
 
 // rung is the source that answered.
@@ -123,29 +124,33 @@ func (r rung) String() string {
 var ErrClosed = errors.New("budget is closed")
 
 // Open finds the memory files of the cgroup that this process is in. Where there
-// are none the host's own numbers serve, so the only error is that not even
-// those can be read. The caller closes the Budget.
+// are none the host's own numbers serve, so the error is that not even those can
+// be read, or a *FormatError. The caller closes the Budget.
 func Open() (*Budget, error) { return OpenAt("") }
 
 // OpenAt is Open for files below root: root/proc/self/mountinfo,
 // root/proc/self/cgroup, root/proc/meminfo and the cgroup mounts that the first of
 // them names, each under root.
 func OpenAt(root string) (*Budget, error) {
-	b := &Budget{root: strings.TrimRight(root, "/"), buf: make([]byte, 8<<10)}
-	b.open()
-	if b.rung == rungHost {
-		if _, err := b.readHost(); err != nil {
-			b.Close()
-			return nil, err
-		}
+	b := &Budget{root: strings.TrimRight(root, "/"), in: input{buf: make([]byte, 8<<10)}}
+	err := b.open()
+	if err == nil && b.rung == rungHost {
+		_, err = b.readHost()
+	}
+	if err != nil {
+		b.Close()
+		return nil, err
 	}
 	return b, nil
 }
 
-func (b *Budget) open() {
+func (b *Budget) open() error {
+	b.in.start()
 	b.host = file{path: b.root + "/proc/meminfo"}
 	b.rung, b.levels = b.memoryLevels()
 	b.trim()
+	b.found = b.in.err == nil
+	return b.in.err
 }
 
 // Stay makes dir, the process's cgroup or one around it, the innermost level that
@@ -170,24 +175,29 @@ func (b *Budget) trim() {
 
 // Read reads the numbers anew. It allocates nothing and costs one pread a file.
 // Files that have gone, as after a move to another cgroup that ended the old one,
-// are looked for again; where they stay missing, what remains is used. The
-// error is that neither a cgroup nor the host tells how much memory there is.
+// are looked for again; where they stay missing, what remains is used. The error
+// is a *FormatError where a file does not say what the kernel would say, else that
+// neither a cgroup nor the host tells how much memory there is.
 func (b *Budget) Read() (Memory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return Memory{}, ErrClosed
 	}
-	m, err := b.read()
-	if b.stale() {
-		b.release()
-		b.open()
-		m, err = b.read()
+	if b.found {
+		if m, err := b.read(); !b.stale() {
+			return m, err
+		}
 	}
-	return m, err
+	_ = b.release()
+	if err := b.open(); err != nil {
+		return Memory{}, err
+	}
+	return b.read()
 }
 
 func (b *Budget) read() (Memory, error) {
+	b.in.start()
 	host, err := b.readHost()
 	m := Memory{
 		Limit:         host.total,
@@ -232,6 +242,9 @@ func (b *Budget) read() (Memory, error) {
 			m.apply(u, from, known)
 			known = true
 		}
+	}
+	if b.in.err != nil {
+		return Memory{}, b.in.err
 	}
 	if !known {
 		return Memory{}, err

@@ -168,11 +168,11 @@ func TestReadStaysInRange(t *testing.T) {
 		limit, usage, stat       string
 		wantAvailable, wantLimit int64
 	}{
-		{"usage above the limit", "1048576", "2097152", "inactive_file 0\n", 0, mib},
-		{"statistics lag the usage", "1048576", "4096", "inactive_file 8388608\nactive_file 9223372036854775807\n", mib, mib},
-		{"nothing but dirty pages", "1048576", "1048576", "inactive_file 524288\nfile_dirty 9223372036854775807\n", 512 * kib, mib},
-		{"statistics longer than the buffer", "1048576", "524288", strings.Repeat("filler 0\n", 2000) + "active_file 4096\n", 516 * kib, mib},
-		{"limit 0", "0", "4096", "inactive_file 4096\n", 0, 0},
+		{"usage above the limit", "1048576", "2097152", "inactive_file 0\nactive_file 0\n", 0, mib},
+		{"statistics lag the usage", "1048576", "4096", "inactive_file 8388608\nactive_file 9223372036854775806\n", mib, mib},
+		{"nothing but dirty pages", "1048576", "1048576", "inactive_file 524288\nactive_file 0\nfile_dirty 9223372036854775806\n", 512 * kib, mib},
+		{"statistics longer than the buffer", "1048576", "524288", strings.Repeat("filler 0\n", 2000) + "inactive_file 0\nactive_file 4096\n", 516 * kib, mib},
+		{"limit 0", "0", "4096", "inactive_file 4096\nactive_file 0\n", 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := tree(t, "docker-v2")

@@ -15,22 +15,20 @@ type membership struct {
 
 // parseCgroup parses /proc/self/cgroup (cgroups(7)), "4:memory:/path" a line. The
 // path may itself hold ":".
-func parseCgroup(text []byte) []membership {
+func parseCgroup(text []byte) ([]membership, flaw) {
 	var memberships []membership
-	for len(text) > 0 {
-		var line []byte
-		line, text = nextLine(text)
-		_, after, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			continue
-		}
-		controllers, path, ok := bytes.Cut(after, []byte(":"))
-		if !ok || len(path) == 0 || path[0] != '/' {
-			continue
+	for at := 1; len(text) > 0; at++ {
+		line, rest, ended := bytes.Cut(text, newline)
+		text = rest
+		id, after, _ := bytes.Cut(line, []byte(":"))
+		_, ok := parseNumber(id)
+		controllers, path, isPath := bytes.Cut(after, []byte(":"))
+		if !ended || !ok || !isPath || len(path) == 0 || path[0] != '/' {
+			return nil, flaw{at, line, "a hierarchy's number, controllers and path with colons between"}
 		}
 		memberships = append(memberships, membership{string(controllers), string(path)})
 	}
-	return memberships
+	return memberships, flaw{}
 }
 
 // places is where the cgroups are mounted and which of them this process is in.
@@ -42,11 +40,16 @@ type places struct {
 
 func (b *Budget) findPlaces() places {
 	p := places{fsroot: b.root}
-	if text, err := readAll(b.root + "/proc/self/mountinfo"); err == nil {
-		p.mounts = parseMountinfo(text)
+	var f flaw
+	path := b.root + "/proc/self/mountinfo"
+	if text, err := b.in.all(path); err == nil {
+		p.mounts, f = parseMountinfo(text)
+		b.in.reject(path, f)
 	}
-	if text, err := readAll(b.root + "/proc/self/cgroup"); err == nil {
-		p.memberships = parseCgroup(text)
+	path = b.root + "/proc/self/cgroup"
+	if text, err := b.in.all(path); err == nil {
+		p.memberships, f = parseCgroup(text)
+		b.in.reject(path, f)
 	}
 	return p
 }

@@ -1,7 +1,5 @@
 package budget
 
-import "math"
-
 // level1 names the memory files of one directory of cgroup v1, as
 // Documentation/admin-guide/cgroup-v1/memory.rst lists them.
 func level1(dir string) level {
@@ -22,16 +20,18 @@ func level1(dir string) level {
 
 // read1 is read2 for cgroup v1. The outermost level's memory.stat also tells
 // the limit of ancestors that cannot be seen.
-func (l *level) read1(buf *[]byte, own, need, swap bool) usage {
+func (l *level) read1(in *input, own, need, swap bool) usage {
 	var u usage
-	u.limit, u.limited = l.limit.limitValue(buf)
+	u.limit, u.limited = l.limit.limitValue(in)
 	if own {
-		if text, err := l.events.read(buf); err == nil {
-			u.oomKills, _ = parseEvents(text)
+		if text, err := l.events.read(in); err == nil {
+			var f flaw
+			u.oomKills, _, f = parseEvents(text)
+			in.reject(l.events.path, f)
 		}
-		u.maxEvents, _ = l.failcnt.value(buf)
+		u.maxEvents, _ = l.failcnt.value(in)
 		// Charged first, this is the counter that fails where both limits are equal.
-		both, _ := l.swapFails.value(buf)
+		both, _ := l.swapFails.value(in)
 		u.maxEvents = add(u.maxEvents, both)
 	}
 	if l.hasHidden {
@@ -39,9 +39,11 @@ func (l *level) read1(buf *[]byte, own, need, swap bool) usage {
 	}
 	var s stat
 	if u.limited || need {
-		u.used, _ = l.usage.value(buf)
-		if text, err := l.stat.read(buf); err == nil {
-			s = parseStat1(text)
+		u.used, _ = l.usage.value(in)
+		if text, err := l.stat.read(in); err == nil {
+			var f flaw
+			s, f = parseStat1(text)
+			in.reject(l.stat.path, f)
 			u.reclaimable, u.clean = s.reclaim()
 		}
 		if l.hasHidden && s.hasHierarchicalLimit && (!u.limited || s.hierarchicalLimit < u.limit) {
@@ -50,7 +52,7 @@ func (l *level) read1(buf *[]byte, own, need, swap bool) usage {
 		u.free = u.limit - u.used
 	}
 	if swap {
-		l.readSwap1(buf, own, &u)
+		l.readSwap1(in, own, &u)
 	}
 	return u
 }
@@ -58,19 +60,19 @@ func (l *level) read1(buf *[]byte, own, need, swap bool) usage {
 // readSwap1 reads the limit and usage of memory and swap together. That limit
 // can refuse anonymous memory before the memory's own does: what was swapped out
 // counts against it.
-func (l *level) readSwap1(buf *[]byte, own bool, u *usage) {
-	both, limited := l.swapLimit.limitValue(buf)
+func (l *level) readSwap1(in *input, own bool, u *usage) {
+	both, limited := l.swapLimit.limitValue(in)
 	limited = limited && u.limited
 	if !limited && !own {
 		return
 	}
-	used, ok := l.swapUsage.value(buf)
+	used, ok := l.swapUsage.value(in)
 	if !ok {
 		return
 	}
 	memory := u.used
 	if !u.limited {
-		memory, _ = l.usage.value(buf)
+		memory, _ = l.usage.value(in)
 	}
 	u.swapUsed, u.hasSwap = max(0, used-memory), true
 	if limited {
@@ -79,39 +81,17 @@ func (l *level) readSwap1(buf *[]byte, own bool, u *usage) {
 	}
 }
 
-// limitValue reads a limit of v1, where no limit is the largest int64 rounded
-// down to a page.
-func (f *file) limitValue(buf *[]byte) (int64, bool) {
-	n, ok := f.value(buf)
-	return n, ok && n < unlimited1
-}
-
-// unlimited1 is below the v1 kernel's "no limit" for every size of page and above
-// every memory.
-const unlimited1 = math.MaxInt64 - 1<<20
+// stat1Keys are the lines of memory.stat that parseStat1 looks at.
+var stat1Keys = []string{"total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit"}
 
 // parseStat1 parses memory.stat of cgroup v1.
-func parseStat1(text []byte) stat {
-	var s stat
-	for len(text) > 0 {
-		var line []byte
-		line, text = nextLine(text)
-		key, value, ok := cutKey(line)
-		if !ok {
-			continue
-		}
-		switch string(key) {
-		case "total_inactive_file":
-			s.inactiveFile = value
-		case "total_active_file":
-			s.activeFile = value
-		case "total_dirty":
-			s.dirty = value
-		case "total_writeback":
-			s.writeback = value
-		case "hierarchical_memory_limit":
-			s.hierarchicalLimit, s.hasHierarchicalLimit = value, value < unlimited1
-		}
+func parseStat1(text []byte) (stat, flaw) {
+	n, f := parseKeyed(text, stat1Keys)
+	if f.line == 0 && (n[0] < 0 || n[1] < 0) {
+		f = flaw{countLines(text), nil, "a line of total_inactive_file and one of total_active_file"}
 	}
-	return s
+	return stat{
+		inactiveFile: n.or0(0), activeFile: n.or0(1), dirty: n.or0(2), writeback: n.or0(3),
+		hierarchicalLimit: n[4], hasHierarchicalLimit: n[4] >= 0 && n[4] < unlimited1,
+	}, f
 }

@@ -18,32 +18,35 @@ func level2(dir string) level {
 }
 
 // read2 reads one level: always the limits, usage and statistics where there is a
-// limit or need asks for them, the counts of the process's own level. A limit of
-// "max" is no number and so no limit.
-func (l *level) read2(buf *[]byte, own, need, swap bool) usage {
+// limit or need asks for them, the counts of the process's own level.
+func (l *level) read2(in *input, own, need, swap bool) usage {
 	var u usage
-	u.limit, u.limited = l.limit.value(buf)
-	u.high, u.hasHigh = l.high.value(buf)
-	group, _ := l.oomGroup.value(buf)
+	u.limit, u.limited = l.limit.limitValue(in)
+	u.high, u.hasHigh = l.high.limitValue(in)
+	group, _ := l.oomGroup.value(in)
 	u.oomGroup = group == 1
 	if swap {
-		u.swapLimit, u.swapLimited = l.swapLimit.value(buf)
+		u.swapLimit, u.swapLimited = l.swapLimit.limitValue(in)
 	}
 	if own {
-		if text, err := l.events.read(buf); err == nil {
-			u.oomKills, u.maxEvents = parseEvents(text)
+		if text, err := l.events.read(in); err == nil {
+			var f flaw
+			u.oomKills, u.maxEvents, f = parseEvents(text)
+			in.reject(l.events.path, f)
 		}
 		if swap {
-			u.swapUsed, u.hasSwap = l.swapUsage.value(buf)
+			u.swapUsed, u.hasSwap = l.swapUsage.value(in)
 		}
 	}
 	if !u.limited && !need {
 		return u
 	}
-	u.used, _ = l.usage.value(buf)
+	u.used, _ = l.usage.value(in)
 	u.free = u.limit - u.used
-	if text, err := l.stat.read(buf); err == nil {
-		u.reclaimable, u.clean = parseStat2(text).reclaim()
+	if text, err := l.stat.read(in); err == nil {
+		s, f := parseStat2(text)
+		in.reject(l.stat.path, f)
+		u.reclaimable, u.clean = s.reclaim()
 	}
 	return u
 }
@@ -64,47 +67,27 @@ func (s stat) reclaim() (all, clean int64) {
 	return all, clean
 }
 
+// stat2Keys are the lines of memory.stat that parseStat2 looks at.
+var stat2Keys = []string{"inactive_file", "active_file", "file_dirty", "file_writeback", "slab_reclaimable"}
+
 // parseStat2 parses memory.stat of cgroup v2.
-func parseStat2(text []byte) stat {
-	var s stat
-	for len(text) > 0 {
-		var line []byte
-		line, text = nextLine(text)
-		key, value, ok := cutKey(line)
-		if !ok {
-			continue
-		}
-		switch string(key) {
-		case "inactive_file":
-			s.inactiveFile = value
-		case "active_file":
-			s.activeFile = value
-		case "file_dirty":
-			s.dirty = value
-		case "file_writeback":
-			s.writeback = value
-		case "slab_reclaimable":
-			s.slabReclaimable = value
-		}
+func parseStat2(text []byte) (stat, flaw) {
+	n, f := parseKeyed(text, stat2Keys)
+	if f.line == 0 && (n[0] < 0 || n[1] < 0) {
+		f = flaw{countLines(text), nil, "a line of inactive_file and one of active_file"}
 	}
-	return s
+	return stat{
+		inactiveFile: n.or0(0), activeFile: n.or0(1), dirty: n.or0(2), writeback: n.or0(3),
+		slabReclaimable: n.or0(4),
+	}, f
 }
 
-// parseEvents parses memory.events.
-func parseEvents(text []byte) (oomKills, maxEvents int64) {
-	for len(text) > 0 {
-		var line []byte
-		line, text = nextLine(text)
-		key, value, ok := cutKey(line)
-		if !ok {
-			continue
-		}
-		switch string(key) {
-		case "oom_kill":
-			oomKills = value
-		case "max":
-			maxEvents = value
-		}
-	}
-	return oomKills, maxEvents
+// eventKeys are the lines of memory.events that parseEvents looks at.
+var eventKeys = []string{"oom_kill", "max"}
+
+// parseEvents parses memory.events, and of v1's memory.oom_control what is told
+// of kills: nothing before Linux 4.13.
+func parseEvents(text []byte) (oomKills, maxEvents int64, f flaw) {
+	n, f := parseKeyed(text, eventKeys)
+	return n.or0(0), n.or0(1), f
 }

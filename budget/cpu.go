@@ -40,13 +40,15 @@ func (c CPU) String() string {
 
 // CPU reads the CPU limits anew. Nothing is kept open for it. Where no file tells
 // which CPUs there are, the affinity that the process was started with serves.
-// Below a root given to OpenAt it does not, and that is the error.
+// Below a root given to OpenAt it does not, and that is an error; so is a
+// *FormatError.
 func (b *Budget) CPU() (CPU, error) {
 	b.mu.Lock()
 	p := b.places
 	b.mu.Unlock()
+	var in input
 	var c CPU
-	for _, s := range b.cpuSets(p) {
+	for _, s := range b.cpuSets(&in, p) {
 		if s.err != nil {
 			continue
 		}
@@ -66,7 +68,7 @@ func (b *Budget) CPU() (CPU, error) {
 	}
 	c.Limit = int64(c.Allowed) * 1000
 	c.Limited = c.Allowed < c.Online
-	for _, q := range cpuQuotas(p) {
+	for _, q := range cpuQuotas(&in, p) {
 		if !q.limited || c.HasQuota && q.milli >= c.Quota {
 			continue
 		}
@@ -74,6 +76,9 @@ func (b *Budget) CPU() (CPU, error) {
 		if q.milli < c.Limit || !c.Limited && q.milli == c.Limit {
 			c.Limit, c.Limited, c.LimitFrom = q.milli, true, q.file
 		}
+	}
+	if in.err != nil {
+		return CPU{}, in.err
 	}
 	return c, nil
 }
@@ -93,7 +98,7 @@ type cpuList struct {
 // cpuSets reads the CPUs that are online, in the cpuset and in the affinity. The
 // mask in /proc/self/status may name CPUs that are not online, so they are
 // intersected.
-func (b *Budget) cpuSets(p places) []cpuList {
+func (b *Budget) cpuSets(in *input, p places) []cpuList {
 	lists := []cpuList{
 		{name: "online", file: b.root + onlineFile},
 		{name: "cpuset", file: cpusetFile(p)},
@@ -107,7 +112,7 @@ func (b *Budget) cpuSets(p places) []cpuList {
 			l.err = os.ErrNotExist
 			continue
 		}
-		text, err := readAll(l.file)
+		text, err := in.all(l.file)
 		if l.name == "affinity" {
 			text = statusField(text, "Cpus_allowed_list:")
 		}
@@ -116,7 +121,10 @@ func (b *Budget) cpuSets(p places) []cpuList {
 		switch {
 		case err != nil:
 			l.err = err
-		case !ok || mask.count() == 0:
+		case !ok:
+			in.reject(l.file, flaw{1, text, `a list of CPUs like "0-3,7"`})
+			l.err = in.err
+		case mask.count() == 0:
 			l.err = errNoCPUs
 		default:
 			if first {
@@ -170,48 +178,64 @@ type quota struct {
 
 // cpuQuotas reads the quota of every visible level that has one to read, the
 // process's own level first.
-func cpuQuotas(p places) []quota {
+func cpuQuotas(in *input, p places) []quota {
 	var quotas []quota
 	for _, dir := range p.find("cpu", false) {
 		file := dir + "/cpu.cfs_quota_us"
-		us, err := readAll(file)
+		us, err := in.all(file)
 		if err != nil {
 			continue
 		}
-		period, err := readAll(dir + "/cpu.cfs_period_us")
+		period, err := in.all(dir + "/cpu.cfs_period_us")
 		if err != nil {
 			continue
 		}
-		text := append(append(bytes.TrimSpace(us), ' '), bytes.TrimSpace(period)...)
-		quotas = append(quotas, newQuota(file, text))
+		if string(us) != "-1\n" {
+			_, f := parseValue(us)
+			in.reject(file, f)
+		}
+		_, f := parseValue(period)
+		in.reject(dir+"/cpu.cfs_period_us", f)
+		quotas = append(quotas, in.quota(file, append(append(bytes.TrimSpace(us), ' '), period...)))
 	}
 	if len(quotas) > 0 {
 		return quotas
 	}
 	for _, dir := range p.find("cpu", true) {
 		file := dir + "/cpu.max"
-		if text, err := readAll(file); err == nil {
-			quotas = append(quotas, newQuota(file, bytes.TrimSpace(text)))
+		if text, err := in.all(file); err == nil {
+			quotas = append(quotas, in.quota(file, text))
 		}
 	}
 	return quotas
 }
 
-func newQuota(file string, text []byte) quota {
-	milli, ok := parseCPUMax(text)
-	return quota{file: file, text: string(text), milli: milli, limited: ok}
+func (in *input) quota(file string, text []byte) quota {
+	milli, limited, ok := parseCPUMax(text)
+	text = bytes.TrimSuffix(text, newline)
+	if !ok {
+		in.reject(file, flaw{1, text, `a quota or "max" and a period, in microseconds`})
+	}
+	return quota{file: file, text: string(text), milli: milli, limited: limited}
 }
 
 // parseCPUMax parses cpu.max, "QUOTA PERIOD" in microseconds, to thousandths of a
 // CPU. "max", like v1's -1, is no limit.
-func parseCPUMax(text []byte) (int64, bool) {
-	us, period, _ := bytes.Cut(bytes.TrimSuffix(text, newline), []byte(" "))
-	q, okQuota := parseValue(us)
-	p, okPeriod := parseValue(period)
-	if !okQuota || !okPeriod || p == 0 || q > maxQuota {
-		return 0, false
+func parseCPUMax(text []byte) (milli int64, limited, ok bool) {
+	text, whole := bytes.CutSuffix(text, newline)
+	us, period, _ := bytes.Cut(text, []byte(" "))
+	p, okPeriod := parseNumber(period)
+	if !whole || !okPeriod || p == 0 || p > maxQuota {
+		return 0, false, false
 	}
-	return max(1, q*1000/p), true
+	if string(us) == "max" || string(us) == "-1" {
+		return 0, false, true
+	}
+	q, okQuota := parseNumber(us)
+	if !okQuota || q > maxQuota {
+		return 0, false, false
+	}
+	return max(1, q*1000/p), true, true
 }
 
 // maxQuota is above any quota that the kernel takes, and a thousandth of int64.
@@ -228,10 +252,10 @@ func parseCPUs(text []byte) (cpuMask, bool) {
 		var item []byte
 		item, text, _ = bytes.Cut(text, []byte(","))
 		from, to, isRange := bytes.Cut(item, []byte("-"))
-		first, ok := parseValue(from)
+		first, ok := parseNumber(from)
 		last := first
 		if ok && isRange {
-			last, ok = parseValue(to)
+			last, ok = parseNumber(to)
 		}
 		if !ok || first > last || last >= int64(len(m)*64) {
 			return cpuMask{}, false

@@ -19,35 +19,35 @@ func TestDiscovery(t *testing.T) {
 		{
 			name:   "space in the mount point and the root",
 			mounts: `30 23 0:26 /my\040app /sys/my\040cgroups ro shared:1 master:2 - cgroup2 cgroup rw`,
-			cgroup: "0::/my app/web",
+			cgroup: "0::/my app/web\n",
 			files:  "-- sys/my cgroups/web/memory.max --\n1\n-- sys/my cgroups/memory.max --\n2\n",
 			want:   "/sys/my cgroups/web /sys/my cgroups",
 		},
 		{
 			name:   "colon in the path",
 			mounts: `30 23 0:26 / /cg ro - cgroup2 cgroup rw`,
-			cgroup: "0::/a:b/c::d",
+			cgroup: "0::/a:b/c::d\n",
 			files:  "-- cg/a:b/c::d/memory.max --\n1\n-- cg/a:b/memory.max --\n2\n",
 			want:   "/cg/a:b/c::d /cg/a:b",
 		},
 		{
 			name:   "root is a prefix but not a parent",
 			mounts: `30 23 0:26 /fo /cg ro - cgroup2 cgroup rw`,
-			cgroup: "0::/foo",
+			cgroup: "0::/foo\n",
 			files:  "-- cg/memory.max --\n1\n-- cgo/memory.max --\n2\n",
 			want:   "/cg",
 		},
 		{
 			name:   "path does not exist under the mount",
 			mounts: `30 23 0:26 / /cg ro - cgroup2 cgroup rw`,
-			cgroup: "0::/docker/gone (deleted)",
+			cgroup: "0::/docker/gone (deleted)\n",
 			files:  "-- cg/memory.max --\n1\n-- cg/docker/memory.max --\n2\n",
 			want:   "/cg",
 		},
 		{
 			name:   "path and root outside of the namespace",
 			mounts: `30 23 0:26 /../.. /cg ro - cgroup2 cgroup rw`,
-			cgroup: "0::/../other",
+			cgroup: "0::/../other\n",
 			files:  "-- cg/memory.max --\n1\n-- cg/other/memory.max --\n2\n",
 			want:   "/cg",
 		},
@@ -55,7 +55,7 @@ func TestDiscovery(t *testing.T) {
 			name: "of two mounts the one that shows more levels",
 			mounts: "30 23 0:26 / /host ro - cgroup2 cgroup rw\n" +
 				"31 23 0:26 /a/b /cg ro - cgroup2 cgroup rw",
-			cgroup: "0::/a/b",
+			cgroup: "0::/a/b\n",
 			files:  "-- host/a/b/memory.max --\n1\n-- host/a/memory.max --\n2\n-- cg/memory.max --\n1\n",
 			want:   "/host/a/b /host/a",
 		},
@@ -63,7 +63,7 @@ func TestDiscovery(t *testing.T) {
 			name: "the namespace's own mount before one from outside",
 			mounts: "31 23 0:26 / /cg ro - cgroup2 cgroup rw\n" +
 				"30 23 0:26 /../.. /host ro - cgroup2 cgroup rw",
-			cgroup: "0::/",
+			cgroup: "0::/\n",
 			files:  "-- host/memory.max --\n2\n-- cg/memory.max --\n1\n",
 			want:   "/cg",
 		},
@@ -72,14 +72,14 @@ func TestDiscovery(t *testing.T) {
 			mounts: "30 23 0:26 / /cg/memory ro - cgroup cgroup rw,cpu\n" +
 				"31 23 0:27 / /cg/x ro - cgroup cgroup rw,cpuset,memory\n" +
 				"32 23 0:28 / /cg/unified ro - cgroup2 cgroup rw",
-			cgroup: "3:cpuset,memory:/a\n2:cpu:/b\n0::/c",
+			cgroup: "3:cpuset,memory:/a\n2:cpu:/b\n0::/c\n",
 			files:  "-- cg/x/a/memory.limit_in_bytes --\n1\n-- cg/unified/c/memory.max --\n2\n-- cg/memory/memory.limit_in_bytes --\n3\n",
 			want:   "/cg/x/a",
 		},
 		{
 			name:   "v1 levels end below a parent that does not count its children",
 			mounts: "31 23 0:27 / /cg ro - cgroup cgroup rw,memory",
-			cgroup: "3:memory:/a/b",
+			cgroup: "3:memory:/a/b\n",
 			files: "-- cg/a/b/memory.limit_in_bytes --\n1\n-- cg/a/memory.limit_in_bytes --\n2\n-- cg/a/memory.use_hierarchy --\n1\n" +
 				"-- cg/memory.limit_in_bytes --\n3\n-- cg/memory.use_hierarchy --\n0\n",
 			want: "/cg/a/b /cg/a",
@@ -88,21 +88,21 @@ func TestDiscovery(t *testing.T) {
 			name: "single files mounted",
 			mounts: "30 23 0:26 /a/b/memory.max /cg/memory.max ro - cgroup2 cgroup rw\n" +
 				"31 23 0:26 /a/b/memory.current /cg/memory.current ro - cgroup2 cgroup rw",
-			cgroup: "0::/a/b",
+			cgroup: "0::/a/b\n",
 			files:  "-- cg/memory.max --\n1\n-- cg/memory.current --\n1\n",
 			want:   "/cg",
 		},
 		{
 			name:   "a cgroup that is named like a file",
 			mounts: "30 23 0:26 /memory.slice /cg/memory.slice ro - cgroup2 cgroup rw",
-			cgroup: "0::/memory.slice/web",
+			cgroup: "0::/memory.slice/web\n",
 			files:  "-- cg/memory.slice/web/memory.max --\n1\n-- cg/memory.slice/memory.max --\n2\n-- cg/memory.max --\n3\n",
 			want:   "/cg/memory.slice/web /cg/memory.slice",
 		},
 		{
 			name:   "the controller is off in the leaf",
 			mounts: "30 23 0:26 / /cg ro - cgroup2 cgroup rw",
-			cgroup: "0::/a/b",
+			cgroup: "0::/a/b\n",
 			files:  "-- cg/a/b/cgroup.controllers --\n\n-- cg/a/memory.max --\n1\n-- cg/cgroup.controllers --\nmemory\n",
 			want:   "/cg/a",
 		},
@@ -114,7 +114,7 @@ func TestDiscovery(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			root := unpack(t, meminfo+"-- proc/self/mountinfo --\n"+tt.mounts+"\n-- proc/self/cgroup --\n"+tt.cgroup+"\n"+tt.files)
+			root := unpack(t, meminfo+"-- proc/self/mountinfo --\n"+tt.mounts+"\n-- proc/self/cgroup --\n"+tt.cgroup+tt.files)
 			b := openTree(t, root)
 			var got []string
 			for _, l := range b.levels {
@@ -154,12 +154,12 @@ func TestUnlimitedV1(t *testing.T) {
 	for _, limit := range []string{"9223372036854771712", "9223372036854710272", "18446744073709551615"} {
 		root := tree(t, "docker-v1-host")
 		write(t, root+v1+"/memory.limit_in_bytes", limit+"\n")
-		write(t, root+v1+"/memory.stat", "hierarchical_memory_limit "+limit+"\n")
+		write(t, root+v1+"/memory.stat", "hierarchical_memory_limit "+limit+"\ntotal_inactive_file 0\ntotal_active_file 0\n")
 		b := openTree(t, root)
 		if m := read(t, b); m.Limited || m.Limit != m.HostTotal {
 			t.Errorf("%s: got %+v", limit, m)
 		}
-		if n, ok := b.levels[0].limit.limitValue(&b.buf); ok {
+		if n, ok := b.levels[0].limit.limitValue(&b.in); ok {
 			t.Errorf("%s: is a limit of %d", limit, n)
 		}
 	}
@@ -186,9 +186,9 @@ func TestSources(t *testing.T) {
 }
 
 func TestOldMeminfo(t *testing.T) {
-	h, ok := parseMeminfo([]byte("MemTotal: 100 kB\nMemFree: 10 kB\nBuffers: 1 kB\nActive(file): 20 kB\nInactive(file): 5 kB\n"))
-	if want := (host{total: 100 * kib, available: 35 * kib}); h != want || !ok {
-		t.Errorf("got %+v, %v, want %+v", h, ok, want)
+	h, flaw := parseMeminfo([]byte("MemTotal: 100 kB\nMemFree: 10 kB\nBuffers: 1 kB\nActive(file): 20 kB\nInactive(file): 5 kB\n"))
+	if want := (host{total: 100 * kib, available: 35 * kib}); h != want || flaw.line != 0 {
+		t.Errorf("got %+v, %+v, want %+v", h, flaw, want)
 	}
 }
 

@@ -1,8 +1,6 @@
 package budget
 
 import (
-	"bytes"
-	"math"
 	"syscall"
 	"unsafe"
 )
@@ -25,9 +23,30 @@ const (
 	fileAnswered // it could be read at least once
 )
 
-// read returns the whole text of f, valid until buf is used again. A file that
+// input is where kernel files are read into. It keeps the first thing that one of
+// them said and no kernel would say: then no number that was read counts.
+type input struct {
+	buf []byte
+	err error
+}
+
+// start forgets what went before.
+func (in *input) start() { in.err = nil }
+
+// reject keeps a flaw of the file at path.
+func (in *input) reject(path string, f flaw) {
+	if f.line > 0 && in.err == nil {
+		in.err = &FormatError{Path: path, Line: f.line, Text: string(f.text[:min(len(f.text), 80)]), Want: f.want}
+	}
+}
+
+// longest is more than any file that is read again and again has: a text without
+// end must not fill the memory.
+const longest = 1 << 20
+
+// read returns the whole text of f, valid until in is used again. A file that
 // could not be opened is not tried again.
-func (f *file) read(buf *[]byte) ([]byte, error) {
+func (f *file) read(in *input) ([]byte, error) {
 	switch f.state {
 	case fileMissing:
 		return nil, f.problem
@@ -40,17 +59,20 @@ func (f *file) read(buf *[]byte) ([]byte, error) {
 		f.fd, f.state = fd, fileOpen
 	}
 	for {
-		n, err := pread(f.fd, *buf)
+		n, err := pread(f.fd, in.buf)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
 			f.lost = f.state == fileAnswered
 			return nil, err
-		case n == len(*buf):
-			*buf = make([]byte, 2*n)
-		default:
+		case n < len(in.buf):
 			f.state = fileAnswered
-			return (*buf)[:n], nil
+			return in.buf[:n], nil
+		case n >= longest:
+			in.reject(f.path, flaw{1, nil, "less than 1 MiB of text"})
+			return nil, in.err
+		default:
+			in.buf = make([]byte, 2*n)
 		}
 	}
 }
@@ -83,8 +105,9 @@ func open(path string) (int, error) {
 	}
 }
 
-// readAll reads a file of any length once.
-func readAll(path string) ([]byte, error) {
+// all reads a file once, of at most 16 MiB: mountinfo is long where there are
+// many mounts.
+func (in *input) all(path string) ([]byte, error) {
 	fd, err := open(path)
 	if err != nil {
 		return nil, err
@@ -99,60 +122,37 @@ func readAll(path string) ([]byte, error) {
 			return nil, err
 		case k == 0:
 			return buf[:n], nil
-		default:
-			if n += k; n == len(buf) {
-				buf = append(buf, make([]byte, n)...)
-			}
 		}
+		if n += max(0, k); n < len(buf) {
+			continue
+		}
+		if n >= 16<<20 {
+			in.reject(path, flaw{1, nil, "less than 16 MiB of text"})
+			return nil, in.err
+		}
+		buf = append(buf, make([]byte, n)...)
 	}
 }
 
-// parseValue parses a file of one number. Numbers above the range of int64, with
-// which old kernels say "no limit", become the largest int64.
-func parseValue(text []byte) (int64, bool) {
-	text = bytes.TrimSuffix(text, newline)
-	if len(text) == 0 {
-		return 0, false
-	}
-	n := int64(0)
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if d := int64(c - '0'); n > (math.MaxInt64-d)/10 {
-			n = math.MaxInt64
-		} else {
-			n = n*10 + d
-		}
-	}
-	return n, true
-}
-
-var newline = []byte("\n")
-
-// value reads a file of one number.
-func (f *file) value(buf *[]byte) (int64, bool) {
-	text, err := f.read(buf)
+// value reads a file of one number. It is false where there is no such file.
+func (f *file) value(in *input) (int64, bool) {
+	text, err := f.read(in)
 	if err != nil {
 		return 0, false
 	}
-	return parseValue(text)
+	n, flaw := parseValue(text)
+	in.reject(f.path, flaw)
+	return n, flaw.line == 0
 }
 
-// nextLine cuts the first line off text.
-func nextLine(text []byte) (line, rest []byte) {
-	if i := bytes.IndexByte(text, '\n'); i >= 0 {
-		return text[:i], text[i+1:]
+// limitValue reads a file of a limit: "max" on v2, and on v1 the largest number of
+// pages, is no limit.
+func (f *file) limitValue(in *input) (int64, bool) {
+	text, err := f.read(in)
+	if err != nil {
+		return 0, false
 	}
-	return text, nil
-}
-
-// cutKey splits a line of a flat keyed file, "key value".
-func cutKey(line []byte) (key []byte, value int64, ok bool) {
-	i := bytes.IndexByte(line, ' ')
-	if i <= 0 {
-		return nil, 0, false
-	}
-	value, ok = parseValue(line[i+1:])
-	return line[:i], value, ok
+	n, limited, flaw := parseLimit(text)
+	in.reject(f.path, flaw)
+	return n, limited
 }

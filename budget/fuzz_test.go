@@ -1,8 +1,11 @@
 package budget
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -37,7 +40,9 @@ func FuzzMountinfo(f *testing.F) {
 	f.Add([]byte("30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate\n"))
 	f.Add([]byte("30 23 0:26 /a\\ /b\\04 - cgroup2"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, m := range parseMountinfo(text) {
+		mounts, flaw := parseMountinfo(text)
+		wantWhole(t, text, flaw)
+		for _, m := range mounts {
 			if m.root == "" || m.root[0] != '/' || m.point == "" || m.point[0] != '/' {
 				t.Errorf("%q: not absolute: %+v", text, m)
 			}
@@ -55,7 +60,9 @@ func FuzzCgroup(f *testing.F) {
 	f.Add([]byte("4:memory:/docker/a:b\n0::/../x\n"), "/docker")
 	f.Add([]byte("2:cpu,cpuacct:/\n1:name=systemd:/a/b (deleted)\n"), "/a")
 	f.Fuzz(func(t *testing.T, text []byte, root string) {
-		for _, m := range parseCgroup(text) {
+		memberships, flaw := parseCgroup(text)
+		wantWhole(t, text, flaw)
+		for _, m := range memberships {
 			if m.path == "" || m.path[0] != '/' {
 				t.Errorf("%q: not absolute: %+v", text, m)
 			}
@@ -67,57 +74,110 @@ func FuzzCgroup(f *testing.F) {
 	})
 }
 
-// FuzzStat compares the parsers of flat keyed files with strings.Fields, and holds
-// what they tell within range.
+// wantWhole wants a flaw where the last line of a text has no end, and a line of
+// the text or the one after it where there is one.
+func wantWhole(t *testing.T, text []byte, f flaw) {
+	t.Helper()
+	if n := len(text); n > 0 && text[n-1] != '\n' && f.line == 0 {
+		t.Errorf("%q: the end is missing, and that is no flaw", text)
+	}
+	if f.line < 0 || f.line > strings.Count(string(text), "\n")+1 || f.line > 0 && f.want == "" {
+		t.Errorf("%q: flaw %+v", text, f)
+	}
+}
+
+// FuzzStat compares the parsers of flat keyed files with strings.Cut and
+// strconv.ParseInt, and holds what they tell within range.
 func FuzzStat(f *testing.F) {
 	for _, text := range captured(f, "/memory.stat") {
 		f.Add(text)
 	}
 	f.Add([]byte("inactive_file 4096\nactive_file 8192\nfile_dirty 1\nslab_reclaimable 9223372036854775807\nmax 3\n"))
-	f.Add([]byte("total_inactive_file 4096\nhierarchical_memory_limit 9223372036854771712\noom_kill 18446744073709551615\n"))
+	f.Add([]byte("total_inactive_file 4096\ntotal_active_file 1\nhierarchical_memory_limit 18446744073709551615\noom_kill 1\n"))
 	f.Add([]byte("inactive_file\nactive_file -1\n file_dirty 2\nmax 1 2"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		want := make(map[string]int64)
-		for line := range strings.SplitSeq(string(text), "\n") {
-			key, number, _ := strings.Cut(line, " ")
-			if n, ok := parseValue([]byte(number)); ok && key != "" {
-				want[key] = n
+		// known is the last number of each key, and none of a key without one.
+		known := func(keys ...string) (map[string]int64, bool) {
+			found := make(map[string]int64)
+			for line := range strings.SplitSeq(string(text), "\n") {
+				key, number, _ := strings.Cut(line, " ")
+				if !slices.Contains(keys, key) {
+					continue
+				}
+				n, err := strconv.ParseUint(number, 10, 64)
+				if err != nil || n > math.MaxInt64 && n < math.MaxUint64 {
+					return nil, false
+				}
+				if n >= math.MaxInt64 {
+					n = math.MaxInt64
+					if !strings.HasSuffix(key, "_limit") {
+						return nil, false
+					}
+				}
+				found[key] = int64(n)
 			}
+			return found, len(text) == 0 || text[len(text)-1] == '\n'
 		}
-		s2, s1 := parseStat2(text), parseStat1(text)
-		if s2.inactiveFile != want["inactive_file"] || s2.activeFile != want["active_file"] ||
-			s2.dirty != want["file_dirty"] || s2.writeback != want["file_writeback"] || s2.slabReclaimable != want["slab_reclaimable"] {
-			t.Errorf("%q: v2 gave %+v, want %v", text, s2, want)
+		if want, ok := known("inactive_file", "active_file", "file_dirty", "file_writeback", "slab_reclaimable"); true {
+			s, flaw := parseStat2(text)
+			wantWhole(t, text, flaw)
+			_, inactive := want["inactive_file"]
+			_, active := want["active_file"]
+			if ok := ok && inactive && active; ok != (flaw.line == 0) || ok &&
+				s != (stat{inactiveFile: want["inactive_file"], activeFile: want["active_file"], dirty: want["file_dirty"],
+					writeback: want["file_writeback"], slabReclaimable: want["slab_reclaimable"]}) {
+				t.Errorf("%q: v2 gave %+v, %+v, want %v", text, s, flaw, want)
+			}
+			wantInRange(t, s)
 		}
-		if s1.inactiveFile != want["total_inactive_file"] || s1.activeFile != want["total_active_file"] ||
-			s1.dirty != want["total_dirty"] || s1.writeback != want["total_writeback"] ||
-			s1.hierarchicalLimit != want["hierarchical_memory_limit"] {
-			t.Errorf("%q: v1 gave %+v, want %v", text, s1, want)
+		if want, ok := known("total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit"); true {
+			s, flaw := parseStat1(text)
+			wantWhole(t, text, flaw)
+			_, inactive := want["total_inactive_file"]
+			_, active := want["total_active_file"]
+			limit, limited := want["hierarchical_memory_limit"]
+			if ok := ok && inactive && active; ok != (flaw.line == 0) || ok && (s.inactiveFile != want["total_inactive_file"] ||
+				s.activeFile != want["total_active_file"] || s.dirty != want["total_dirty"] || s.writeback != want["total_writeback"] ||
+				s.hasHierarchicalLimit != (limited && limit < unlimited1) || s.hasHierarchicalLimit && s.hierarchicalLimit != limit) {
+				t.Errorf("%q: v1 gave %+v, %+v, want %v", text, s, flaw, want)
+			}
+			wantInRange(t, s)
 		}
-		if kills, events := parseEvents(text); kills != want["oom_kill"] || events != want["max"] {
+		want, ok := known("oom_kill", "max")
+		if kills, events, flaw := parseEvents(text); ok != (flaw.line == 0) || ok && (kills != want["oom_kill"] || events != want["max"]) {
 			t.Errorf("%q: got %d kills and %d events, want %v", text, kills, events, want)
-		}
-		for _, s := range []stat{s1, s2} {
-			m := Memory{Limit: 1 << 40}
-			all, clean := s.reclaim()
-			m.apply(usage{limit: 1 << 30, used: 1 << 29, free: 1 << 29, reclaimable: all, clean: clean}, "", false)
-			if m.Headroom < 0 || m.Headroom > m.Available || m.Available > m.Limit {
-				t.Errorf("%q: out of range: %+v", text, m)
-			}
 		}
 	})
 }
 
+func wantInRange(t *testing.T, s stat) {
+	t.Helper()
+	m := Memory{Limit: 1 << 40}
+	all, clean := s.reclaim()
+	m.apply(usage{limit: 1 << 30, used: 1 << 29, free: 1 << 29, reclaimable: all, clean: clean}, "", false)
+	if m.Headroom < 0 || m.Headroom > m.Available || m.Available > m.Limit {
+		t.Errorf("out of range: %+v of %+v", m, s)
+	}
+}
+
 func FuzzValue(f *testing.F) {
-	for _, text := range []string{"268435456\n", "max\n", "9223372036854771712\n", "18446744073709551615\n", "-1\n", "", "\n", "1 2"} {
+	for _, text := range []string{"268435456\n", "max\n", "9223372036854771712\n", "18446744073709551615\n", "-1\n", "", "\n", "1 2", "12"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		n, ok := parseValue(text)
-		digits := strings.Trim(string(text), "0123456789") == "" && len(text) > 0 ||
-			strings.HasSuffix(string(text), "\n") && len(text) > 1 && strings.Trim(string(text[:len(text)-1]), "0123456789") == ""
-		if ok != digits || n < 0 || !ok && n != 0 {
-			t.Errorf("%q: got %d, %v", text, n, ok)
+		digits, ended := strings.CutSuffix(string(text), "\n")
+		isNumber := ended && digits != "" && strings.Trim(digits, "0123456789") == ""
+		want, err := strconv.ParseInt(digits, 10, 64)
+		if !isNumber || err != nil {
+			want = 0
+		}
+		n, flaw := parseValue(text)
+		if ok := isNumber && err == nil && want < math.MaxInt64; ok != (flaw.line == 0) || ok && n != want {
+			t.Errorf("%q: got %d, %+v", text, n, flaw)
+		}
+		limit, limited, flaw := parseLimit(text)
+		if ok := isNumber && err == nil || string(text) == "max\n" || string(text) == "18446744073709551615\n"; ok != (flaw.line == 0) || limited && (limit != want || limit >= unlimited1) {
+			t.Errorf("%q: limit %d, %v, %+v", text, limit, limited, flaw)
 		}
 	})
 }
@@ -131,9 +191,10 @@ func FuzzMeminfo(f *testing.F) {
 	f.Add([]byte("MemTotal:\nMemAvailable 1\n"))
 	f.Add([]byte("MemTotal: 1 kB\nMemAvailable: 2 kB\nSwapTotal: 1 kB\nSwapFree: 2 kB\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		h, _ := parseMeminfo(text)
-		if h.available < 0 || h.available > h.total || h.swapFree < 0 || h.swapFree > h.swapTotal {
-			t.Errorf("%q: got %+v", text, h)
+		h, flaw := parseMeminfo(text)
+		wantWhole(t, text, flaw)
+		if h.available < 0 || h.available > h.total || h.swapFree < 0 || h.swapFree > h.swapTotal || (h.total > 0) != (flaw.line == 0) {
+			t.Errorf("%q: got %+v, %+v", text, h, flaw)
 		}
 	})
 }
@@ -142,12 +203,12 @@ func FuzzCPUMax(f *testing.F) {
 	for _, text := range captured(f, "/cpu.max") {
 		f.Add(text)
 	}
-	for _, text := range []string{"max 100000\n", "150000 100000\n", "-1 100000", "1 0", "1 1000000", "9223372036854775807 1"} {
+	for _, text := range []string{"max 100000\n", "150000 100000\n", "-1 100000", "1 0", "1 1000000", "9223372036854775807 1", "nonsense"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if n, ok := parseCPUMax(text); ok && n < 1 || !ok && n != 0 {
-			t.Errorf("%q: got %d, %v", text, n, ok)
+		if n, limited, ok := parseCPUMax(text); limited && (n < 1 || !ok) || !limited && n != 0 {
+			t.Errorf("%q: got %d, %v, %v", text, n, limited, ok)
 		}
 	})
 }

@@ -31,9 +31,9 @@ func (b *Budget) readLevel(i int, swap bool) usage {
 	own := i == 0
 	need := own && b.ceiling > 0
 	if b.rung == rungCgroup1 {
-		return b.levels[i].read1(&b.buf, own, need, swap)
+		return b.levels[i].read1(&b.in, own, need, swap)
 	}
-	return b.levels[i].read2(&b.buf, own, need, swap)
+	return b.levels[i].read2(&b.in, own, need, swap)
 }
 
 // memoryLevels finds the levels of the memory controller: v1 if it is there, else
@@ -51,7 +51,7 @@ func (b *Budget) memoryLevels() (rung, []level) {
 		var levels []level
 		for _, dir := range dirs {
 			l := level2(dir)
-			if l.answers(&b.buf) {
+			if l.answers(&b.in) {
 				levels = append(levels, l)
 			}
 		}
@@ -68,12 +68,12 @@ func (b *Budget) levels1(dirs []string) []level {
 	var levels []level
 	for i, dir := range dirs {
 		l := level1(dir)
-		if !l.answers(&b.buf) {
+		if !l.answers(&b.in) {
 			continue
 		}
 		if i > 0 && len(levels) > 0 {
 			f := file{path: dir + "/memory.use_hierarchy"}
-			n, ok := f.value(&b.buf)
+			n, ok := f.value(&b.in)
 			f.close()
 			if ok && n == 0 {
 				l.limit.close()
@@ -90,11 +90,11 @@ func (b *Budget) levels1(dirs []string) []level {
 }
 
 // answers tells whether the level has a limit or a usage to read.
-func (l *level) answers(buf *[]byte) bool {
-	if _, err := l.limit.read(buf); err == nil {
+func (l *level) answers(in *input) bool {
+	if _, err := l.limit.read(in); err == nil {
 		return true
 	}
-	_, err := l.usage.read(buf)
+	_, err := l.usage.read(in)
 	return err == nil
 }
 

@@ -15,12 +15,11 @@ type host struct {
 // readHost reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves, which
 // does not tell MemAvailable: free memory and buffers stand in for it.
 func (b *Budget) readHost() (host, error) {
-	text, err := b.host.read(&b.buf)
+	text, err := b.host.read(&b.in)
 	if err == nil {
-		if h, ok := parseMeminfo(text); ok {
-			return h, nil
-		}
-		return host{}, &os.PathError{Op: "read", Path: b.host.path, Err: errNoMemTotal}
+		h, f := parseMeminfo(text)
+		b.in.reject(b.host.path, f)
+		return h, b.in.err
 	}
 	var info syscall.Sysinfo_t
 	if b.root != "" || syscall.Sysinfo(&info) != nil {
@@ -36,18 +35,19 @@ func (b *Budget) readHost() (host, error) {
 	return h.clamped(), nil
 }
 
-var errNoMemTotal = syscall.EINVAL
-
-// parseMeminfo parses /proc/meminfo, whose "kB" are 1024 bytes. The result is
-// false without a MemTotal. Kernels before 3.14 print no MemAvailable; free memory
-// and the file pages stand in for it.
-func parseMeminfo(text []byte) (host, bool) {
+// parseMeminfo parses /proc/meminfo, whose "kB" are 1024 bytes. Kernels before
+// 3.14 print no MemAvailable; free memory and the file pages stand in for it.
+func parseMeminfo(text []byte) (host, flaw) {
 	var h host
 	var free, inactiveFile, activeFile int64
-	hasTotal, hasAvailable := false, false
-	for len(text) > 0 {
-		var line []byte
-		line, text = nextLine(text)
+	hasAvailable := false
+	for at := 1; len(text) > 0; at++ {
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			return host{}, flaw{at, text, wantLine}
+		}
+		line := text[:i]
+		text = text[i+1:]
 		colon := bytes.IndexByte(line, ':')
 		if colon < 0 {
 			continue
@@ -60,6 +60,7 @@ func parseMeminfo(text []byte) (host, bool) {
 			to = &free
 		case "MemAvailable":
 			to = &h.available
+			hasAvailable = true
 		case "Active(file)":
 			to = &activeFile
 		case "Inactive(file)":
@@ -73,29 +74,27 @@ func parseMeminfo(text []byte) (host, bool) {
 		}
 		n, ok := parseKB(line[colon+1:])
 		if !ok {
-			continue
+			return host{}, flaw{at, line, `a name, a decimal number and "kB"`}
 		}
 		*to = n
-		hasTotal = hasTotal || to == &h.total
-		hasAvailable = hasAvailable || to == &h.available
+	}
+	if h.total == 0 {
+		return host{}, flaw{1, nil, "the text of meminfo, with a MemTotal above 0"}
 	}
 	if !hasAvailable {
 		h.available = add(free, add(activeFile, inactiveFile))
 	}
-	return h.clamped(), hasTotal
+	return h.clamped(), flaw{}
 }
 
 // parseKB parses "     24684092 kB" to bytes.
 func parseKB(text []byte) (int64, bool) {
-	text = bytes.TrimLeft(text, " ")
-	if i := bytes.IndexByte(text, ' '); i >= 0 {
-		text = text[:i]
-	}
-	n, ok := parseValue(text)
-	if n > 1<<53 {
+	text, ok := bytes.CutSuffix(bytes.TrimLeft(text, " "), []byte(" kB"))
+	n, isNumber := parseNumber(text)
+	if !ok || !isNumber || n > 1<<53 {
 		return 0, false
 	}
-	return n << 10, ok
+	return n << 10, true
 }
 
 // clamped keeps what is free within what there is.

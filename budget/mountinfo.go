@@ -16,27 +16,28 @@ type mount struct {
 //
 // The number of fields before " - " varies. Space, tab, newline and backslash are
 // octal escapes.
-func parseMountinfo(text []byte) []mount {
+func parseMountinfo(text []byte) ([]mount, flaw) {
 	var mounts []mount
-	for len(text) > 0 {
-		var line []byte
-		line, text = nextLine(text)
+	for at := 1; len(text) > 0; at++ {
+		line, rest, ended := bytes.Cut(text, newline)
+		text = rest
 		before, after, ok := bytes.Cut(line, []byte(" - "))
-		if !ok || !bytes.HasPrefix(after, []byte("cgroup")) {
-			continue
+		id, _, _ := bytes.Cut(before, []byte(" "))
+		if _, isNumber := parseNumber(id); !ended || !ok || !isNumber {
+			return nil, flaw{at, line, wantMount}
 		}
 		kind, after, _ := bytes.Cut(after, []byte(" "))
-		_, options, _ := bytes.Cut(after, []byte(" "))
 		if k := string(kind); k != "cgroup" && k != "cgroup2" {
 			continue
 		}
+		_, options, _ := bytes.Cut(after, []byte(" "))
 		for range 3 {
 			_, before, _ = bytes.Cut(before, []byte(" "))
 		}
 		root, before, _ := bytes.Cut(before, []byte(" "))
 		point, _, _ := bytes.Cut(before, []byte(" "))
 		if len(root) == 0 || root[0] != '/' || len(point) == 0 || point[0] != '/' {
-			continue
+			return nil, flaw{at, line, wantMount}
 		}
 		mounts = append(mounts, mount{
 			root:    unescape(root),
@@ -45,8 +46,10 @@ func parseMountinfo(text []byte) []mount {
 			options: string(options),
 		})
 	}
-	return mounts
+	return mounts, flaw{}
 }
+
+const wantMount = "a mount as proc(5) has it"
 
 // unescape undoes the kernel's octal escapes.
 func unescape(text []byte) string {

@@ -16,13 +16,13 @@ func (b *Budget) LimitReached() bool {
 	}
 	for i := range b.levels {
 		l := &b.levels[i]
-		if u := b.readLevel(i, false); u.limited && l.peak.reached(&b.buf, u.limit) {
+		if u := b.readLevel(i, false); u.limited && l.peak.reached(&b.in, u.limit) {
 			return true
 		}
 		if b.rung != rungCgroup1 {
 			continue
 		}
-		if both, limited := l.swapLimit.limitValue(&b.buf); limited && l.swapPeak.reached(&b.buf, both) {
+		if both, limited := l.swapLimit.limitValue(&b.in); limited && l.swapPeak.reached(&b.in, both) {
 			return true
 		}
 	}
@@ -30,7 +30,7 @@ func (b *Budget) LimitReached() bool {
 }
 
 // reached tells whether the highest usage that f names comes up to a limit.
-func (f *file) reached(buf *[]byte, limit int64) bool {
-	highest, ok := f.value(buf)
+func (f *file) reached(in *input, limit int64) bool {
+	highest, ok := f.value(in)
 	return ok && highest >= limit-max(limit/64, 1<<20)
 }

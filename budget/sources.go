@@ -32,10 +32,14 @@ func (b *Budget) Sources() []Source {
 		for _, f := range l.files() {
 			switch {
 			case f.path == "" || i > 0 && l.ownOnly(f):
+			case f == &l.stat && b.rung == rungCgroup1:
+				s = append(s, b.keys(f, stat1Keys)...)
 			case f == &l.stat:
-				s = append(s, b.keys(f, b.statKeys())...)
+				s = append(s, b.keys(f, stat2Keys)...)
+			case f == &l.events && b.rung == rungCgroup1:
+				s = append(s, b.keys(f, eventKeys[:1])...)
 			case f == &l.events:
-				s = append(s, b.keys(f, b.eventKeys())...)
+				s = append(s, b.keys(f, eventKeys)...)
 			default:
 				s = append(s, b.single(f))
 			}
@@ -49,7 +53,7 @@ func (b *Budget) Sources() []Source {
 // single is the source of a file of one number.
 func (b *Budget) single(f *file) Source {
 	s := Source{Name: base(f.path), File: f.path}
-	text, err := f.read(&b.buf)
+	text, err := f.read(&b.in)
 	if err != nil {
 		s.Missing = err.Error()
 		return s
@@ -61,7 +65,7 @@ func (b *Budget) single(f *file) Source {
 // keys are the sources of some lines of a flat keyed file.
 func (b *Budget) keys(f *file, names []string) []Source {
 	var list []Source
-	text, err := f.read(&b.buf)
+	text, err := f.read(&b.in)
 	for _, name := range names {
 		s := Source{Name: name, File: f.path, Missing: "not in the file"}
 		if err != nil {
@@ -70,28 +74,13 @@ func (b *Budget) keys(f *file, names []string) []Source {
 		for rest := text; len(rest) > 0; {
 			var line []byte
 			line, rest = nextLine(rest)
-			if key, value, ok := cutKey(line); ok && string(key) == name {
-				s.Value, s.Missing = strconv.FormatInt(value, 10), ""
+			if key, value, ok := bytes.Cut(line, []byte(" ")); ok && string(key) == name {
+				s.Value, s.Missing = string(value), ""
 			}
 		}
 		list = append(list, s)
 	}
 	return list
-}
-
-// statKeys and eventKeys are the lines that Read looks at.
-func (b *Budget) statKeys() []string {
-	if b.rung == rungCgroup1 {
-		return []string{"total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit"}
-	}
-	return []string{"inactive_file", "active_file", "file_dirty", "file_writeback", "slab_reclaimable"}
-}
-
-func (b *Budget) eventKeys() []string {
-	if b.rung == rungCgroup1 {
-		return []string{"oom_kill"}
-	}
-	return []string{"max", "oom_kill"}
 }
 
 func (b *Budget) hostSources() []Source {
@@ -113,10 +102,11 @@ func (b *Budget) hostSources() []Source {
 
 func (b *Budget) cpuSources() []Source {
 	var s []Source
-	for _, q := range cpuQuotas(b.places) {
+	var in input // a file that is not as it should be is listed as it is
+	for _, q := range cpuQuotas(&in, b.places) {
 		s = append(s, Source{Name: base(q.file), File: q.file, Value: q.text})
 	}
-	for _, l := range b.cpuSets(b.places) {
+	for _, l := range b.cpuSets(&in, b.places) {
 		source := Source{Name: l.name, File: l.file, Value: l.text}
 		if l.err != nil {
 			source.Missing = l.err.Error()
