@@ -90,8 +90,8 @@ func reaping(t *table, peers []*peer, e extent) error {
 		each         int
 		elapsed, cpu *row
 	}{
-		{20, t.row(name+"20 of each parent, s", fractionOf("tini", 1)), t.row("– CPU time of PID 1, s", target{})},
-		{e.orphans, t.row(name+"all dead at once, s", fractionOf("tini", 1)), t.row("– CPU time of PID 1, s", target{})},
+		{20, t.row(name+"20 of each parent, s", noSlowerThan("tini")), t.row("– CPU time of PID 1, s", target{})},
+		{e.orphans, t.row(name+"all dead at once, s", noSlowerThan("tini")), t.row("– CPU time of PID 1, s", target{})},
 	}
 	for i := range e.pairs {
 		for j := range peers {

@@ -55,13 +55,19 @@ func (r *row) ratios(peer string) []float64 {
 // target is the most that memsup may have: a figure, or a multiple of a peer's.
 // The zero target is none.
 type target struct {
-	set  bool
-	most float64
-	of   string
+	set    bool
+	most   float64
+	of     string
+	beyond bool // missed only where the pairs show it beyond chance
 }
 
 func atMost(most float64) target                  { return target{set: true, most: most} }
-func fractionOf(peer string, most float64) target { return target{true, most, peer} }
+func fractionOf(peer string, most float64) target { return target{set: true, most: most, of: peer} }
+
+// noSlowerThan is for programs that do the same: the median of two equals is
+// above 1 every other time, so it is missed where all of the median's confidence
+// interval is above 1.
+func noSlowerThan(peer string) target { return target{set: true, most: 1, of: peer, beyond: true} }
 
 // words are the target and what became of it. The median is judged, as it is
 // printed.
@@ -77,6 +83,13 @@ func (r *row) words() string {
 	switch {
 	case len(values) == 0:
 		return text + ": not measured"
+	case to.beyond:
+		low, high := interval(values)
+		text = fmt.Sprintf("no slower than %s: %%s (95%%%% sure of %s..%s ×)", to.of, number(low), number(high))
+		if low > to.most {
+			return fmt.Sprintf(text, "**missed**")
+		}
+		return fmt.Sprintf(text, "reached")
 	case rounded(quantile(values, 0.5)) <= to.most:
 		return text + ": reached"
 	}
@@ -113,6 +126,23 @@ func spread(values []float64) string {
 		return median
 	}
 	return fmt.Sprintf("%s (%s..%s)", median, low, high)
+}
+
+// interval is the 95% confidence interval of the median, by the sign test: as many
+// values are left out at either end as are there by chance in 1 of 40 runs at most.
+func interval(values []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	out, chance, sum := 0, math.Pow(0.5, float64(n)), 0.0 // chance: that just out values are below the median
+	for {
+		sum += chance
+		chance *= float64(n-out) / float64(out+1)
+		if sum+chance > 0.025 {
+			break
+		}
+		out++
+	}
+	return sorted[out], sorted[n-1-out]
 }
 
 // quantile is the value that the fraction q of all lies below or at.
