@@ -13,6 +13,7 @@ package budget
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"sync"
 )
@@ -39,12 +40,14 @@ type Memory struct {
 
 	// Available is how many anonymous bytes can still be taken before something
 	// refuses or kills, swap not counted: the minimum over the levels of
-	// limit − usage + what reclaim can give there, and of HostAvailable. It is
-	// never below 0 and never above Limit.
+	// limit − usage + what reclaim can give there, and of what the host has:
+	// HostAvailable and what that leaves out, the watermarks of /proc/zoneinfo above the
+	// lowest and the last of the page cache. It is never below 0 and never above Limit.
 	//
 	// Reclaim can give the file pages of the inactive and active lists, dirty ones
-	// included (mlocked pages and shmem are on other lists), and on v2
-	// slab_reclaimable, which v1 does not tell.
+	// included (mlocked pages and shmem are on other lists), and the kernel's caches
+	// of names and inodes but for what is in use: slab_reclaimable on v2; v1 does not tell, and it is
+	// estimated from memory.kmem.usage_in_bytes.
 	Available int64
 
 	// Headroom is the cautious part of Available, what can be had without I/O or
@@ -88,16 +91,18 @@ type Memory struct {
 type Budget struct {
 	root string
 
-	mu      sync.Mutex
-	closed  bool
-	found   bool   // places, rung and levels are known
-	places  places // where the cgroups are mounted, and the process is in them
-	rung    rung
-	levels  []level // the process's own first, the mount's root last
-	host    file    // /proc/meminfo
-	stay    string  // Stay's; "" is none
-	ceiling int64   // SetLimit's; 0 is none
-	in      input
+	mu       sync.Mutex
+	closed   bool
+	found    bool   // places, rung and levels are known
+	places   places // where the cgroups are mounted, and the process is in them
+	rung     rung
+	levels   []level // the process's own first, the mount's root last
+	host     file    // /proc/meminfo
+	marks    marks   // of /proc/zoneinfo, read when they first matter
+	hasMarks bool
+	stay     string // Stay's; "" is none
+	ceiling  int64  // SetLimit's; 0 is none
+	in       input
 }
 
 // rung is the source that answered.
@@ -147,6 +152,7 @@ func OpenAt(root string) (*Budget, error) {
 func (b *Budget) open() error {
 	b.in.start()
 	b.host = file{path: b.root + "/proc/meminfo"}
+	b.hasMarks = false
 	b.rung, b.levels = b.memoryLevels()
 	b.trim()
 	b.found = b.in.err == nil
@@ -202,14 +208,13 @@ func (b *Budget) read() (Memory, error) {
 	m := Memory{
 		Limit:         host.total,
 		Used:          host.total - host.available,
-		Available:     host.available,
+		Available:     math.MaxInt64,
 		Headroom:      host.available,
 		SwapUsed:      host.swapTotal - host.swapFree,
 		SwapLimit:     host.swapTotal,
 		HostTotal:     host.total,
 		HostAvailable: host.available,
 		LimitFrom:     b.host.path,
-		AvailableFrom: b.host.path,
 	}
 	known := err == nil
 	for i := range b.levels {
@@ -252,9 +257,25 @@ func (b *Budget) read() (Memory, error) {
 	if len(b.levels) == 0 && b.ceiling > 0 {
 		m.apply(usage{limit: b.ceiling, used: m.Used, free: b.ceiling - m.Used}, "", true)
 	}
+	if known := err == nil; known && host.available < m.Available {
+		b.applyHost(&m, host)
+		if b.in.err != nil {
+			return Memory{}, b.in.err
+		}
+	}
 	m.Available = min(m.Available, m.Limit)
 	m.Headroom = min(m.Headroom, m.Available)
 	return m, nil
+}
+
+// applyHost narrows m to what the host has.
+func (b *Budget) applyHost(m *Memory, h host) {
+	if !b.hasMarks {
+		b.marks, b.hasMarks = b.readMarks(), true
+	}
+	if n := h.taking(b.marks); n <= m.Available {
+		m.Available, m.AvailableFrom = n, b.host.path
+	}
 }
 
 // usage is one reading of one level.
@@ -287,7 +308,7 @@ func (m *Memory) apply(u usage, from string, known bool) {
 	// memory.stat may lag the usage, so it may promise more than there is.
 	reclaimable := min(u.reclaimable, u.used)
 	available := max(0, u.free+reclaimable)
-	if !known || available < m.Available {
+	if available < m.Available {
 		m.Available, m.AvailableFrom = available, from
 	}
 	headroom := max(0, u.free+min(u.clean, reclaimable))

@@ -69,7 +69,8 @@ func reference(t *testing.T, root string, levels []string, ceiling int64) (limit
 	headroom = available
 	narrow := func(l, used, more int64, stat map[string]int64) {
 		limit = min(limit, l)
-		file := stat["inactive_file"] + stat["active_file"] + stat["slab_reclaimable"]
+		slab := stat["slab_reclaimable"]
+		file := stat["inactive_file"] + stat["active_file"] + max(0, slab-slab/32-mib)
 		clean := stat["inactive_file"] - stat["file_dirty"] - stat["file_writeback"]
 		if _, ok := stat["total_cache"]; ok {
 			file = stat["total_inactive_file"] + stat["total_active_file"]

@@ -58,11 +58,12 @@ type stat struct {
 	slabReclaimable          int64
 	hierarchicalLimit        int64 // v1 only
 	hasHierarchicalLimit     bool
+	rss, mapped              int64 // v1 only
 }
 
 // reclaim is what can be reclaimed, and its part that costs neither I/O nor time.
 func (s stat) reclaim() (all, clean int64) {
-	all = add(add(s.inactiveFile, s.activeFile), s.slabReclaimable)
+	all = add(add(s.inactiveFile, s.activeFile), reclaimableSlab(s.slabReclaimable))
 	clean = max(0, s.inactiveFile-add(s.dirty, s.writeback))
 	return all, clean
 }

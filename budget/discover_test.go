@@ -187,7 +187,7 @@ func TestSources(t *testing.T) {
 
 func TestOldMeminfo(t *testing.T) {
 	h, flaw := parseMeminfo([]byte("MemTotal: 100 kB\nMemFree: 10 kB\nBuffers: 1 kB\nActive(file): 20 kB\nInactive(file): 5 kB\n"))
-	if want := (host{total: 100 * kib, available: 35 * kib}); h != want || flaw.line != 0 {
+	if want := (host{total: 100 * kib, available: 35 * kib, file: 25 * kib}); h != want || flaw.line != 0 {
 		t.Errorf("got %+v, %+v, want %+v", h, flaw, want)
 	}
 }

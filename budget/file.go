@@ -26,12 +26,13 @@ const (
 // input is where kernel files are read into. It keeps the first thing that one of
 // them said and no kernel would say: then no number that was read counts.
 type input struct {
-	buf []byte
-	err error
+	buf  []byte
+	err  error
+	slab int64 // v1: what slab1 found for the own level
 }
 
 // start forgets what went before.
-func (in *input) start() { in.err = nil }
+func (in *input) start() { in.err, in.slab = nil, 0 }
 
 // reject keeps a flaw of the file at path.
 func (in *input) reject(path string, f flaw) {

@@ -130,7 +130,7 @@ func FuzzStat(f *testing.F) {
 			}
 			wantInRange(t, s)
 		}
-		if want, ok := known("total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit"); true {
+		if want, ok := known(stat1Keys...); true {
 			s, flaw := parseStat1(text)
 			wantWhole(t, text, flaw)
 			_, inactive := want["total_inactive_file"]
@@ -138,6 +138,7 @@ func FuzzStat(f *testing.F) {
 			limit, limited := want["hierarchical_memory_limit"]
 			if ok := ok && inactive && active; ok != (flaw.line == 0) || ok && (s.inactiveFile != want["total_inactive_file"] ||
 				s.activeFile != want["total_active_file"] || s.dirty != want["total_dirty"] || s.writeback != want["total_writeback"] ||
+				s.rss != want["total_rss"] || s.mapped != want["total_mapped_file"] ||
 				s.hasHierarchicalLimit != (limited && limit < unlimited1) || s.hasHierarchicalLimit && s.hierarchicalLimit != limit) {
 				t.Errorf("%q: v1 gave %+v, %+v, want %v", text, s, flaw, want)
 			}
@@ -152,7 +153,7 @@ func FuzzStat(f *testing.F) {
 
 func wantInRange(t *testing.T, s stat) {
 	t.Helper()
-	m := Memory{Limit: 1 << 40}
+	m := Memory{Limit: 1 << 40, Available: math.MaxInt64}
 	all, clean := s.reclaim()
 	m.apply(usage{limit: 1 << 30, used: 1 << 29, free: 1 << 29, reclaimable: all, clean: clean}, "", false)
 	if m.Headroom < 0 || m.Headroom > m.Available || m.Available > m.Limit {
@@ -195,6 +196,20 @@ func FuzzMeminfo(f *testing.F) {
 		wantWhole(t, text, flaw)
 		if h.available < 0 || h.available > h.total || h.swapFree < 0 || h.swapFree > h.swapTotal || (h.total > 0) != (flaw.line == 0) {
 			t.Errorf("%q: got %+v, %+v", text, h, flaw)
+		}
+	})
+}
+
+func FuzzZoneinfo(f *testing.F) {
+	f.Add([]byte(zoneinfo))
+	f.Add([]byte("        low 99999999999999999999\n"))
+	f.Add([]byte("   high  1"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, flaw := parseZoneinfo(text)
+		wantWhole(t, text, flaw)
+		h := host{total: 1 << 30, available: 1 << 29, file: 1 << 28, slab: 1 << 26}
+		if n := h.taking(m); m.low < 0 || m.high < 0 || m.managed < 0 || n < h.available || n > h.total {
+			t.Errorf("%q: got %+v, %+v, %d", text, m, flaw, n)
 		}
 	})
 }

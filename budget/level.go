@@ -12,6 +12,7 @@ type level struct {
 	swapLimit, swapUsage file
 	high, oomGroup       file // v2
 	failcnt, swapFails   file // v1
+	kmem, tasks          file // v1
 	peak, swapPeak       file // for LimitReached; swapPeak is v1's
 }
 
@@ -19,12 +20,14 @@ type level struct {
 func (l *level) files() []*file {
 	return []*file{
 		&l.limit, &l.high, &l.usage, &l.peak, &l.stat, &l.swapLimit, &l.swapUsage, &l.swapPeak,
-		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup,
+		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup, &l.kmem, &l.tasks,
 	}
 }
 
 // ownOnly tells whether Read looks at f in the process's own level alone.
-func (l *level) ownOnly(f *file) bool { return f == &l.events || f == &l.failcnt || f == &l.swapFails }
+func (l *level) ownOnly(f *file) bool {
+	return f == &l.events || f == &l.failcnt || f == &l.swapFails || f == &l.kmem || f == &l.tasks
+}
 
 // readLevel reads the level of index i.
 func (b *Budget) readLevel(i int, swap bool) usage {

@@ -10,6 +10,7 @@ import (
 type host struct {
 	total, available    int64
 	swapTotal, swapFree int64
+	file, slab          int64 // page cache on the file lists, reclaimable slab
 }
 
 // readHost reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves, which
@@ -65,6 +66,8 @@ func parseMeminfo(text []byte) (host, flaw) {
 			to = &activeFile
 		case "Inactive(file)":
 			to = &inactiveFile
+		case "SReclaimable":
+			to = &h.slab
 		case "SwapTotal":
 			to = &h.swapTotal
 		case "SwapFree":
@@ -81,8 +84,9 @@ func parseMeminfo(text []byte) (host, flaw) {
 	if h.total == 0 {
 		return host{}, flaw{1, nil, "the text of meminfo, with a MemTotal above 0"}
 	}
+	h.file = add(activeFile, inactiveFile)
 	if !hasAvailable {
-		h.available = add(free, add(activeFile, inactiveFile))
+		h.available = add(free, h.file)
 	}
 	return h.clamped(), flaw{}
 }

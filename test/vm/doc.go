@@ -20,7 +20,8 @@
 // which are written in the language of github.com/expr-lang/expr; `lab contain`
 // prints one for each container, see lab/contain.go. `report EXPRESSION`
 // tells and does not judge, `qemu ARG ...` adds to qemu's arguments, and `test PKG`
-// puts that package's compiled tests in /app/PKG.test. -keep DIR keeps what each guest printed.
+// puts that package's compiled tests in /app/PKG.test, `program PKG` that package's
+// program in /app. -keep DIR keeps what each guest printed.
 //
 // The kernel and busybox are Debian's packages, unpacked once into
 // MEMSUP_VM_CACHE or memsup-vm in the user's cache directory. It needs qemu,

@@ -46,7 +46,7 @@ func (a *archive) close() []byte {
 }
 
 // applets are the programs that scripts may use besides memsup and lab.
-var applets = []string{"sh", "cat", "echo", "env", "grep", "kill", "ls", "ps", "sleep", "true"}
+var applets = []string{"sh", "cat", "echo", "dd", "env", "grep", "kill", "ls", "mkswap", "ps", "sleep", "swapon", "true"}
 
 // base is the archive that all guests share: kernel modules, busybox, earlyoom,
 // memsup and lab.
@@ -107,16 +107,24 @@ func initramfs(path string, s *scenario) error {
 	for _, f := range s.files {
 		a.add("app/"+f.Name, executable, f.Data)
 	}
-	for _, pkg := range s.tests {
-		file := path + "." + pkg
-		if err := build("test", "-c", "-trimpath", "-ldflags", "-s -w", "-o", file, "../../"+pkg); err != nil {
+	add := func(name, pkg string, how ...string) error {
+		file := path + "." + name
+		if err := build(append(how, "-trimpath", "-ldflags", "-s -w", "-o", file, "../../"+pkg)...); err != nil {
 			return err
 		}
 		content, err := os.ReadFile(file)
-		if err != nil {
+		a.add("app/"+name, executable, content)
+		return err
+	}
+	for _, pkg := range s.tests {
+		if err := add(pkg+".test", pkg, "test", "-c"); err != nil {
 			return err
 		}
-		a.add("app/"+pkg+".test", executable, content)
+	}
+	for _, pkg := range s.mains {
+		if err := add(filepath.Base(pkg), pkg, "build"); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(path, slices.Concat(shared, a.close()), 0o644)
 }

@@ -21,6 +21,7 @@ type scenario struct {
 	report []string // expressions, told with the results and not judged by
 	qemu   []string // arguments
 	tests  []string // packages whose compiled tests lie in /app
+	mains  []string // packages whose programs lie in /app
 	files  []txtar.File
 }
 
@@ -39,8 +40,10 @@ func parseScenario(src []byte) (*scenario, error) {
 			s.qemu = append(s.qemu, strings.Fields(rest)...)
 		case word == "test":
 			s.tests = append(s.tests, rest)
+		case word == "program":
+			s.mains = append(s.mains, rest)
 		default:
-			return nil, fmt.Errorf("%q: want #, expect, report, qemu or test", strings.TrimSpace(line))
+			return nil, fmt.Errorf("%q: want #, expect, report, qemu, test or program", strings.TrimSpace(line))
 		}
 	}
 	if len(s.expect) == 0 {

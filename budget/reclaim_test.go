@@ -1,0 +1,103 @@
+package budget
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// zoneinfo is of a machine with 1 GiB, as far as it is read.
+const zoneinfo = `Node 0, zone      DMA
+  per-node stats
+      nr_inactive_anon 16815
+  pages free     3840
+        boost    0
+        min      176
+        low      220
+        high     264
+        spanned  4095
+        present  3998
+        managed  3840
+        protection: (0, 950, 950, 950, 950)
+  pagesets
+    cpu: 0
+              count:    0
+              high:     0
+              batch:    1
+Node 0, zone    DMA32
+  pages free     195000
+        boost    0
+        min      11088
+        low      13860
+        high     16632
+        managed  245252
+`
+
+// What one process can take of the machine goes below the high watermarks and
+// into the last of the page cache.
+func TestTaking(t *testing.T) {
+	m, flaw := parseZoneinfo([]byte(zoneinfo))
+	if want := (marks{managed: 249092, low: 14080, high: 16896}); flaw.line != 0 || m != want {
+		t.Fatalf("got %+v, %+v, want %+v", m, flaw, want)
+	}
+	m = marks{m.managed << 12, m.low << 12, m.high << 12}
+	for _, tt := range []struct {
+		name string
+		host host
+		more int64
+	}{
+		{"no cache", host{total: m.managed, available: 700 * mib}, 2816 << 12},
+		{"little cache", host{total: m.managed, available: 700 * mib, file: 10 * mib}, 2816<<12 + 5*mib},
+		{"much cache", host{total: m.managed, available: 700 * mib, file: 400 * mib}, 2816<<12 + 14080<<12},
+		{"slab", host{total: m.managed, available: 700 * mib, slab: 32 * mib}, 2816<<12 + 16*mib - 2*mib},
+		{"nothing is available", host{total: m.managed, file: 10 * mib}, 0},
+		{"all is available", host{total: m.managed, available: m.managed}, 0},
+		{"lxcfs shows the container's memory", host{total: m.managed / 2, available: 100 * mib, file: 50 * mib}, 0},
+	} {
+		if got := tt.host.taking(m); got != tt.host.available+tt.more {
+			t.Errorf("%s: %d more than available, want %d", tt.name, got-tt.host.available, tt.more)
+		}
+	}
+}
+
+// Where the host's memory is what limits, the watermarks count, and not elsewhere.
+func TestWatermarks(t *testing.T) {
+	for _, limit := range []string{"max", "8589934592", "104857600"} {
+		root := tree(t, "docker-v2")
+		write(t, root+v2+"/memory.max", limit+"\n")
+		before := read(t, openTree(t, root))
+		write(t, root+"/proc/zoneinfo", zoneinfo)
+		after := read(t, openTree(t, root))
+		if more := after.Available - before.Available; (more > 0) != (before.AvailableFrom == "/proc/meminfo") {
+			t.Errorf("memory.max %s: %d more is available", limit, more)
+		}
+		before.Available = after.Available
+		if after != before {
+			t.Errorf("memory.max %s: got %+v, want %+v", limit, after, before)
+		}
+	}
+}
+
+// On v1 reclaimable slab is estimated from the kernel's own memory.
+func TestSlab1(t *testing.T) {
+	root := tree(t, "docker-v1-private")
+	without := read(t, openTree(t, root))
+	stat := numbers(t, root+v1+"/memory.stat")
+	mapped := (stat["total_rss"] + stat["total_mapped_file"]) / 64
+	for _, tt := range []struct{ kernel, threads, want int64 }{
+		{mapped + 4*mib - 1, 0, 0},
+		{mapped + 4*mib, 0, 4*mib - 4*mib/32 - mib},
+		{mapped + 40*mib, 8, 39*mib - 39*mib/32 - mib},
+		{mapped + 40*mib, 1000, 0},
+	} {
+		write(t, root+v1+"/memory.kmem.usage_in_bytes", strconv.FormatInt(tt.kernel, 10)+"\n")
+		write(t, root+v1+"/tasks", strings.Repeat("1\n", int(tt.threads)))
+		m := read(t, openTree(t, root))
+		if got := m.Available - without.Available; got != tt.want {
+			t.Errorf("%d bytes of the kernel's, %d threads: %d can be reclaimed, want %d", tt.kernel, tt.threads, got, tt.want)
+		}
+		if m.Headroom != without.Headroom {
+			t.Errorf("headroom %d, want %d", m.Headroom, without.Headroom)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+// Truth asks the only judge of how much memory there is: a process that takes
+// memory in small steps until it is refused or killed.
+//
+//	truth measure [-name ROW] [-place TEXT] [STEP ...]
+//	truth table FILE < LINES
+//
+// Measure prepares its place by the steps, in their order, reads what memsup
+// promises and what others say by their own formulas, has a process of its own take
+// memory, and prints one line, VALUE {JSON}. Table puts the lines of all places as a
+// table between two marks of FILE.
+//
+// Steps; SIZE is in bytes, k, M or G:
+//
+//	-write SIZE:PATH     write a file; its pages stay dirty
+//	-sync PATH           have them written to the disk
+//	-read N:PATH         read a file N times
+//	-lock PATH           a process keeps the file's pages in memory by mlock(2)
+//	-files N:DIR         make N small files, read and list them
+//	-hold SIZE[:GROUP]   a process takes as much anonymous memory and keeps it
+//	-group NAME[:SIZE]   make a child cgroup (v2), with memory.max
+//	-set GROUP/FILE=VALUE  write a file of it
+//	-enter GROUP         go into it
+//	-as SIZE, -data SIZE RLIMIT_AS and RLIMIT_DATA of the process that takes
+//	-huge                it asks for huge pages
+//	-times N             all of it N times; the median of the differences counts
+//	-locked              its memory is locked: it does not go to the swap
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	verbs := map[string]func([]string) error{"measure": measure, "table": table, "taker": taker, "holder": holder}
+	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: truth measure|table …")
+		os.Exit(2)
+	}
+	if err := verbs[os.Args[1]](os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "truth %s: %v\n", os.Args[1], err)
+		os.Exit(1)
+	}
+}
