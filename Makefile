@@ -10,7 +10,7 @@ ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test race lint fuzz bench container vm clean need-go
+.PHONY: build run test race lint fuzz bench container vm truth clean need-go
 
 build: need-go ## bin/memsup, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
@@ -51,6 +51,13 @@ container: need-go ## the same promises in Docker (needs root, Docker, mmdebstra
 
 vm: need-go ## scenarios on cgroup v2 with PSI, in guests (needs qemu-system-x86, e2fsprogs, apt)
 	$(GO) test -tags vm -count=1 -timeout 20m -v ./test/vm
+
+truth: need-go ## MEM_AVAILABLE beside memory truly taken: the tables of docs/numbers.md (needs what container and vm need)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	MEMSUP_TRUTH=$$dir $(GO) test -tags container -count=1 -timeout 20m -run 'TestTruth$$' ./test/container && \
+	$(GO) test -tags vm -count=1 -timeout 20m -run Scenario/truth ./test/vm -keep $$dir && \
+	cat $$dir/* | $(GO) run ./test/truth table docs/numbers.md && \
+	sed -n '/truth:begin/,/truth:end/p' docs/numbers.md
 
 clean:
 	rm -rf bin

@@ -34,8 +34,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// MEM_AVAILABLE stands the truth test: a process that takes memory until it is
-// refused gets that much, within a twentieth of the limit.
+// What a worker is told stands the truth test, too: a process that takes memory until
+// it is refused gets MEM_AVAILABLE, within a twentieth of the limit.
 func TestAvailableIsTrue(t *testing.T) {
 	t.Parallel()
 	c := start(t, &workersImage, memory("256m"), "--", "stress", "take")

@@ -20,6 +20,7 @@ var (
 	pumaImage     = image{name: "puma", dir: "../../examples/docker/puma", programs: []string{"memsup"}}
 	workersImage  = image{name: "workers", dir: "testdata/workers", programs: []string{"memsup", "web", "worker", "stress"}}
 	initsImage    = image{name: "inits", dir: "testdata/inits", programs: []string{"stress"}}
+	truthImage    = image{name: "truth", dir: "testdata/truth", programs: []string{"truth"}}
 	linkedImage   = image{name: "linked", dir: "testdata/linked", programs: []string{"memsup"}, from: &initsImage}
 )
 
@@ -130,7 +131,7 @@ var base = sync.OnceValue(func() error {
 // directory.
 var programs = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "bin")
-	packages := []string{"../../examples/web", "../../examples/worker", "./stress"}
+	packages := []string{"../../examples/web", "../../examples/worker", "./stress", "../truth"}
 	binary := os.Getenv("MEMSUP_BINARY")
 	if binary == "" {
 		packages = append(packages, "../../cmd/memsup")

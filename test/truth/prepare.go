@@ -185,7 +185,7 @@ func holder(args []string) error {
 			return fmt.Errorf("mlock: %w", err)
 		}
 	}
-	if _, err := os.Stdout.Write([]byte{1}); err != nil {
+	if _, err := fmt.Println("held"); err != nil {
 		return err
 	}
 	for {
