@@ -187,6 +187,11 @@ func (b *Budget) trim() {
 func (b *Budget) Read() (Memory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.current()
+}
+
+// current is Read for a caller that holds the lock.
+func (b *Budget) current() (Memory, error) {
 	if b.closed {
 		return Memory{}, ErrClosed
 	}

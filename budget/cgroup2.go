@@ -34,9 +34,9 @@ func (l *level) read2(in *input, own, need, swap bool) usage {
 			u.oomKills, u.maxEvents, f = parseEvents(text)
 			in.reject(l.events.path, f)
 		}
-		if swap {
-			u.swapUsed, u.hasSwap = l.swapUsage.value(in)
-		}
+	}
+	if swap && (own || u.swapLimited) {
+		u.swapUsed, u.hasSwap = l.swapUsage.value(in)
 	}
 	if !u.limited && !need {
 		return u

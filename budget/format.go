@@ -32,6 +32,8 @@ const (
 	wantNumber = "a decimal number"
 	wantLimit  = `a decimal number of bytes or "max"`
 	wantLine   = "a line with an end"
+	wantKeyed  = "a key and a decimal number"
+	wantKB     = `a name, a decimal number and "kB"`
 )
 
 // parseValue parses a file of one number.
@@ -86,7 +88,7 @@ func parseNumber(text []byte) (int64, bool) {
 	return n, true
 }
 
-var newline, space = []byte("\n"), []byte(" ")
+var newline, space, colon = []byte("\n"), []byte(" "), []byte(":")
 
 // keyed is what parseKeyed found: a number for each of the keys it was given, -1
 // for those that the file does not have.
@@ -110,7 +112,7 @@ func parseKeyed(text []byte, keys []string) (keyed, flaw) {
 			}
 			n, ok := parseNumber(number)
 			if !ok || n == math.MaxInt64 && !strings.HasSuffix(key, "_limit") {
-				return found, flaw{at, line, "a key and a decimal number"}
+				return found, flaw{at, line, wantKeyed}
 			}
 			found[k] = n
 			break

@@ -40,12 +40,10 @@ func TestCorruptFiles(t *testing.T) {
 	named := 0
 	for _, tt := range trees {
 		root := tree(t, tt.name)
-		want := read(t, openTree(t, root))
-		wantCPU, err := openTree(t, root).CPU()
+		want, wantCPU, wantText, err := everything(root)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantCPU.LimitFrom = strings.TrimPrefix(wantCPU.LimitFrom, root)
 		var files []string
 		err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
@@ -66,13 +64,15 @@ func TestCorruptFiles(t *testing.T) {
 					continue // no numbers but names at the lines' ends
 				}
 				write(t, path, string(c.of(text)))
-				m, cpu, err := everything(root)
+				m, cpu, text, err := everything(root)
 				var bad *FormatError
 				switch {
 				case errors.As(err, &bad) && bad.Path == path && bad.Line > 0:
 					named++
 				case err != nil:
 					t.Errorf("%s: %s, %s: %v", tt.name, path, c.name, err)
+				case text != wantText:
+					t.Errorf("%s: %s, %s: got\n%s", tt.name, path, c.name, text)
 				case m != want || cpu != wantCPU:
 					t.Errorf("%s: %s, %s:\ngot  %+v, %+v\nwant %+v, %+v", tt.name, path, c.name, m, cpu, want, wantCPU)
 				}
@@ -85,20 +85,25 @@ func TestCorruptFiles(t *testing.T) {
 	}
 }
 
-func everything(root string) (Memory, CPU, error) {
+// everything is what the Budget of root tells; the last is the text of meminfo.
+func everything(root string) (Memory, CPU, string, error) {
 	b, err := OpenAt(root)
 	if err != nil {
-		return Memory{}, CPU{}, err
+		return Memory{}, CPU{}, "", err
 	}
 	defer b.Close()
 	m, err := b.Read()
 	if err != nil {
-		return Memory{}, CPU{}, err
+		return Memory{}, CPU{}, "", err
 	}
 	m.LimitFrom, m.AvailableFrom = strings.TrimPrefix(m.LimitFrom, root), strings.TrimPrefix(m.AvailableFrom, root)
+	var info Meminfo
+	if err := b.ReadMeminfo(&info); err != nil {
+		return Memory{}, CPU{}, "", err
+	}
 	cpu, err := b.CPU()
 	cpu.LimitFrom = strings.TrimPrefix(cpu.LimitFrom, root)
-	return m, cpu, err
+	return m, cpu, string(info.Append(nil)), err
 }
 
 // A file may get corrupt between two readings, and whole again.

@@ -124,8 +124,10 @@ func FuzzStat(f *testing.F) {
 			_, inactive := want["inactive_file"]
 			_, active := want["active_file"]
 			if ok := ok && inactive && active; ok != (flaw.line == 0) || ok &&
-				s != (stat{inactiveFile: want["inactive_file"], activeFile: want["active_file"], dirty: want["file_dirty"],
-					writeback: want["file_writeback"], slabReclaimable: want["slab_reclaimable"]}) {
+				s != (stat{
+					inactiveFile: want["inactive_file"], activeFile: want["active_file"], dirty: want["file_dirty"],
+					writeback: want["file_writeback"], slabReclaimable: want["slab_reclaimable"],
+				}) {
 				t.Errorf("%q: v2 gave %+v, %+v, want %v", text, s, flaw, want)
 			}
 			wantInRange(t, s)
@@ -240,5 +242,38 @@ func FuzzCPUs(f *testing.F) {
 		if n := m.count(); n < 0 || n > 8192 || !ok && n != 0 || m.and(m) != m {
 			t.Errorf("%q: got %d, %v", text, n, ok)
 		}
+	})
+}
+
+// FuzzMeminfoText makes a picture of any two texts and any numbers: it keeps its
+// promises and its text says the same, or there is a flaw.
+func FuzzMeminfoText(f *testing.F) {
+	hosts := captured(f, "/meminfo")
+	for i, stat := range captured(f, "/memory.stat") {
+		f.Add(hosts[i%len(hosts)], stat, i%2 == 0, int64(256<<20), int64(200<<20), int64(100<<20), int64(1<<20))
+	}
+	f.Add([]byte("MemTotal: 1 kB\nCached: x kB\n"), []byte("file 1\nfile_mapped 2\ntotal_cache 3\n"), false, int64(0), int64(1), int64(0), int64(0))
+	f.Add([]byte("Slab: 1 kB"), []byte("slab_reclaimable 9223372036854775806\nslab_unreclaimable 9223372036854775806\n"), false, int64(math.MaxInt64), int64(0), int64(math.MaxInt64), int64(-1))
+	f.Fuzz(func(t *testing.T, host, stat []byte, v1 bool, limit, used, available, swap int64) {
+		m := Meminfo{text: host}
+		flaw := m.parseHost()
+		wantWhole(t, host, flaw)
+		if flaw.line != 0 {
+			return
+		}
+		wantReread(t, &m)
+		m = Meminfo{text: host}
+		flaw = m.parseStat(stat, v1)
+		wantWhole(t, stat, flaw)
+		if flaw.line != 0 || limit < 0 || used < 0 || swap < 0 {
+			return
+		}
+		memory := Memory{Limit: limit, Used: used, Available: max(0, min(available, limit)), SwapLimit: swap, SwapUsed: used / 2}
+		m.narrow(memory, max(0, available))
+		wantRelations(t, &m)
+		if limit < 1<<53 && swap < 1<<53 {
+			wantReread(t, &m)
+		}
+		wantSameLines(t, string(m.Append(nil)), string(host))
 	})
 }

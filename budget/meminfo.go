@@ -77,7 +77,7 @@ func parseMeminfo(text []byte) (host, flaw) {
 		}
 		n, ok := parseKB(line[colon+1:])
 		if !ok {
-			return host{}, flaw{at, line, `a name, a decimal number and "kB"`}
+			return host{}, flaw{at, line, wantKB}
 		}
 		*to = n
 	}
