@@ -52,9 +52,10 @@ func rootCommand(status *int) *cobra.Command {
 	run.Short = "Run the Procfile's process types, or one command"
 	root.AddCommand(
 		run, statusCommand(), scaleCommand(), restartCommand(), stopCommand(), startCommand(),
-		envCommand(), checkCommand(status), doctorCommand(), completionCommand(), versionCommand(),
+		envCommand(), freeCommand(status), meminfoCommand(), checkCommand(status), doctorCommand(),
+		completionCommand(), versionCommand(),
 	)
-	for _, name := range []string{"free", "meminfo", "top", "lens", "plan", "exec"} {
+	for _, name := range []string{"top", "lens", "plan", "exec"} {
 		root.AddCommand(laterCommand(name))
 	}
 	return root
