@@ -19,11 +19,12 @@
 // What the guest prints as `RESULT NAME {JSON}` is NAME in the expectations,
 // which are written in the language of github.com/expr-lang/expr; `lab contain`
 // prints one for each container, see lab/contain.go. `report EXPRESSION`
-// tells and does not judge, `qemu ARG ...` adds to qemu's arguments, and `test PKG`
+// tells and does not judge, `qemu ARG ...` adds to qemu's arguments, `test PKG`
 // puts that package's compiled tests in /app/PKG.test, `program PKG` that package's
-// program in /app. -keep DIR keeps what each guest printed.
+// program in /app, and `debian PKG ...` Debian's packages, with what they depend on,
+// in /disk/debian. -keep DIR keeps what each guest printed.
 //
-// The kernel and busybox are Debian's packages, unpacked once into
+// The kernel, busybox and such packages are Debian's, unpacked once into
 // MEMSUP_VM_CACHE or memsup-vm in the user's cache directory. It needs qemu,
 // apt-get, dpkg and mke2fs, and no privilege; without them it skips, under
 // CI=true it fails. MEMSUP_BINARY names a memsup to test in place of the one

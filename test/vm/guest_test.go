@@ -27,8 +27,9 @@ type guest struct {
 }
 
 // boot runs a machine with the scenario's files until it powers off. Its disk,
-// on /dev/vda, is an empty ext4 file system. The kernel's check of the timer
-// fails now and then where the emulator has to wait for a CPU.
+// on /dev/vda, is an ext4 file system with the scenario's packages or none. The
+// kernel's check of the timer fails now and then where the emulator has to wait
+// for a CPU.
 func boot(dir string, s *scenario) (*guest, error) {
 	root, err := debian()
 	if err != nil {
@@ -43,7 +44,15 @@ func boot(dir string, s *scenario) (*guest, error) {
 		return nil, err
 	}
 	defer os.Remove(initrd)
-	if _, err := command(dir, "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", disk, "1G"); err != nil {
+	mke2fs := []string{"-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1"}
+	if len(s.debian) > 0 {
+		content, err := tools(s.debian)
+		if err != nil {
+			return nil, err
+		}
+		mke2fs = append(mke2fs, "-d", content)
+	}
+	if _, err := command(dir, "mke2fs", append(mke2fs, disk, "1G")...); err != nil {
 		return nil, err
 	}
 	defer os.Remove(disk)

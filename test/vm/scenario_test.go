@@ -22,6 +22,7 @@ type scenario struct {
 	qemu   []string // arguments
 	tests  []string // packages whose compiled tests lie in /app
 	mains  []string // packages whose programs lie in /app
+	debian []string // Debian's packages in /disk/debian
 	files  []txtar.File
 }
 
@@ -42,8 +43,10 @@ func parseScenario(src []byte) (*scenario, error) {
 			s.tests = append(s.tests, rest)
 		case word == "program":
 			s.mains = append(s.mains, rest)
+		case word == "debian":
+			s.debian = append(s.debian, strings.Fields(rest)...)
 		default:
-			return nil, fmt.Errorf("%q: want #, expect, report, qemu, test or program", strings.TrimSpace(line))
+			return nil, fmt.Errorf("%q: want #, expect, report, qemu, test, program or debian", strings.TrimSpace(line))
 		}
 	}
 	if len(s.expect) == 0 {
