@@ -55,13 +55,27 @@ func TestAvailableIsTrue(t *testing.T) {
 	}
 }
 
-// `memsup env` says in a shell of the container what a worker was told.
+// `memsup env` says in a shell of the container what a worker was told, and so do
+// `memsup free` and `memsup meminfo`.
 func TestEnvCommand(t *testing.T) {
 	t.Parallel()
 	c := start(t, &workersImage, append(memory("300m"), files(t, "stop")...))
 	c.await(2, ": ready")
 	if !strings.Contains(c.exec("memsup", "env", "--format", "dotenv"), "MEM_LIMIT=314572800") {
 		t.Error("no MEM_LIMIT=314572800 in `memsup env --format dotenv`")
+	}
+	if text := c.exec("memsup", "free", "-b"); !strings.Contains(text, "\nMem:       314572800 ") {
+		t.Errorf("memsup free -b:\n%s", text)
+	}
+	text := c.exec("memsup", "meminfo")
+	var total, anon, cached int64
+	for line := range strings.Lines(text) {
+		_, _ = fmt.Sscanf(line, "MemTotal: %d kB", &total)
+		_, _ = fmt.Sscanf(line, "AnonPages: %d kB", &anon)
+		_, _ = fmt.Sscanf(line, "Cached: %d kB", &cached)
+	}
+	if total != 300<<10 || anon <= 0 || cached <= 0 || anon+cached > total {
+		t.Errorf("memsup meminfo:\n%s", text)
 	}
 	c.stop(0)
 }
