@@ -38,36 +38,28 @@ var freeLong = []longOption{
 }
 
 const freeUsage = `
-Usage:
- memsup free [options]
+Usage: memsup free [options]
 
-Options:
- -b, --bytes         show output in bytes
-     --kilo          show output in kilobytes
-     --mega          show output in megabytes
-     --giga          show output in gigabytes
-     --tera          show output in terabytes
-     --peta          show output in petabytes
- -k, --kibi          show output in kibibytes
- -m, --mebi          show output in mebibytes
- -g, --gibi          show output in gibibytes
-     --tebi          show output in tebibytes
-     --pebi          show output in pebibytes
- -h, --human         show human-readable output
-     --si            use powers of 1000 not 1024
- -l, --lohi          show detailed low and high memory statistics
- -L, --line          show output on a single line
- -t, --total         show total for RAM + swap
- -v, --committed     show committed memory and commit limit
- -s N, --seconds N   repeat printing every N seconds
- -c N, --count N     repeat printing N times, then exit
- -w, --wide          wide output
+The unit, at most one, else KiB:
+  -b, --bytes   -k, --kibi   -m, --mebi   -g, --gibi   --tebi   --pebi
+                    --kilo       --mega       --giga   --tera   --peta
+  -h, --human       each number in the unit that suits it
+      --si          powers of 1000
 
-     --help     display this help and exit
- -V, --version  output version information and exit
+What is shown:
+  -w, --wide        buffers and cache apart
+  -l, --lohi        low and high memory
+  -t, --total       memory and swap together
+  -v, --committed   CommitLimit and Committed_AS, which are the host's
+  -L, --line        the four most wanted numbers, in one line
+  -s, --seconds N   again after N seconds
+  -c, --count N     N times in all
 
-These are the flags, the columns and the exit status of free(1) in procps-ng 4.
-The numbers are those of memsup meminfo.
+      --help        this text
+  -V, --version
+
+The flags, the columns and the exit status are those of free(1) in procps-ng 4.0,
+and the numbers those of memsup meminfo.
 `
 
 // freeOptions is what free's command line asks for.
