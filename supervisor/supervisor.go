@@ -205,24 +205,29 @@ func (s *supervisor) guarded() (code int, again bool) {
 	for !s.done {
 		s.children.await(s.now())
 		s.alarm.set(s.sleep())
-		select {
-		case <-s.children.heard:
-			s.reap()
-		case sig := <-s.signals:
-			s.signal(sig)
-		case wake := <-s.heard:
-			s.woken(wake)
-		case m := <-s.meter.results():
-			s.sampled(m)
-		case r := <-s.reloads:
-			s.reloaded(r.c, r.err)
-		case r := <-s.requests:
-			r.reply <- s.answer(r)
-		case <-s.alarm.rings:
-		}
+		s.await()
 		s.step()
 	}
 	return s.code, false
+}
+
+// await takes in the next fact that comes, or the alarm.
+func (s *supervisor) await() {
+	select {
+	case <-s.children.heard:
+		s.reap()
+	case sig := <-s.signals:
+		s.signal(sig)
+	case wake := <-s.heard:
+		s.woken(wake)
+	case m := <-s.meter.results():
+		s.sampled(m)
+	case r := <-s.reloads:
+		s.reloaded(r.c, r.err)
+	case r := <-s.requests:
+		r.reply <- s.answer(r)
+	case <-s.alarm.rings:
+	}
 }
 
 // now is the time since the start, which everything is dated by.
