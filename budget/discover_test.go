@@ -192,6 +192,16 @@ func TestOldMeminfo(t *testing.T) {
 	}
 }
 
+// 2^53 kB are one byte more than int64 holds.
+func TestMeminfoBeyondInt64(t *testing.T) {
+	for text, want := range map[string]int{"9007199254740991": 0, "9007199254740992": 2, "18446744073709551615": 2} {
+		h, flaw := parseMeminfo([]byte("MemTotal: 100 kB\nMemAvailable: " + text + " kB\n"))
+		if flaw.line != want || h.available < 0 {
+			t.Errorf("%s: got %+v, %+v, want a flaw in line %d", text, h, flaw, want)
+		}
+	}
+}
+
 func TestCPUString(t *testing.T) {
 	for milli, want := range map[int64]string{1: "0.001", 500: "0.5", 1250: "1.25", 2000: "2", 64000: "64"} {
 		if got := (CPU{Limit: milli}).String(); got != want {

@@ -2,6 +2,7 @@ package budget
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"syscall"
 )
@@ -95,7 +96,7 @@ func parseMeminfo(text []byte) (host, flaw) {
 func parseKB(text []byte) (int64, bool) {
 	text, ok := bytes.CutSuffix(bytes.TrimLeft(text, " "), []byte(" kB"))
 	n, isNumber := parseNumber(text)
-	if !ok || !isNumber || n > 1<<53 {
+	if !ok || !isNumber || n > math.MaxInt64>>10 {
 		return 0, false
 	}
 	return n << 10, true
