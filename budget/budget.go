@@ -172,9 +172,7 @@ func (b *Budget) Stay(dir string) {
 // trim leaves out the levels within the one that Stay names.
 func (b *Budget) trim() {
 	for b.stay != "" && len(b.levels) > 1 && strings.HasPrefix(b.levels[0].dir, b.stay+"/") {
-		for _, f := range b.levels[0].files() {
-			f.close()
-		}
+		_ = b.levels[0].close()
 		b.levels = b.levels[1:]
 	}
 }
@@ -182,8 +180,9 @@ func (b *Budget) trim() {
 // Read reads the numbers anew. It allocates nothing and costs one pread a file.
 // Files that have gone, as after a move to another cgroup that ended the old one,
 // are looked for again; where they stay missing, what remains is used. The error
-// is a *FormatError where a file does not say what the kernel would say, else that
-// neither a cgroup nor the host tells how much memory there is.
+// is a *FormatError where a file does not say what the kernel would say, EMFILE,
+// ENFILE or ENOMEM where one could not be opened for now, else that neither a cgroup
+// nor the host tells how much memory there is.
 func (b *Budget) Read() (Memory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -374,9 +373,7 @@ func (b *Budget) Close() error {
 func (b *Budget) release() error {
 	err := b.host.close()
 	for i := range b.levels {
-		for _, f := range b.levels[i].files() {
-			err = errors.Join(err, f.close())
-		}
+		err = errors.Join(err, b.levels[i].close())
 	}
 	b.levels = nil
 	return err

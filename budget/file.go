@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"os"
 	"syscall"
 	"unsafe"
 )
@@ -24,7 +25,8 @@ const (
 )
 
 // input is where kernel files are read into. It keeps the first thing that one of
-// them said and no kernel would say: then no number that was read counts.
+// them said and no kernel would say, or that one could not be opened for now: then
+// no number that was read counts.
 type input struct {
 	buf  []byte
 	err  error
@@ -41,6 +43,18 @@ func (in *input) reject(path string, f flaw) {
 	}
 }
 
+// lacking keeps that the file at path could not be opened for want of a descriptor
+// or of memory: it may well be there. It is false for every other error.
+func (in *input) lacking(path string, err error) bool {
+	if err != syscall.EMFILE && err != syscall.ENFILE && err != syscall.ENOMEM {
+		return false
+	}
+	if in.err == nil {
+		in.err = &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return true
+}
+
 // longest is more than any file that is read again and again has: a text without
 // end must not fill the memory.
 const longest = 1 << 20
@@ -53,6 +67,9 @@ func (f *file) read(in *input) ([]byte, error) {
 		return nil, f.problem
 	case fileUnopened:
 		fd, err := open(f.path)
+		if in.lacking(f.path, err) {
+			return nil, err
+		}
 		if err != nil {
 			f.state, f.problem = fileMissing, err
 			return nil, err
@@ -111,6 +128,7 @@ func open(path string) (int, error) {
 func (in *input) all(path string) ([]byte, error) {
 	fd, err := open(path)
 	if err != nil {
+		in.lacking(path, err)
 		return nil, err
 	}
 	defer syscall.Close(fd)

@@ -1,6 +1,9 @@
 package budget
 
-import "math"
+import (
+	"errors"
+	"math"
+)
 
 // level is one directory of the memory cgroup.
 type level struct {
@@ -22,6 +25,14 @@ func (l *level) files() []*file {
 		&l.limit, &l.high, &l.usage, &l.peak, &l.stat, &l.swapLimit, &l.swapUsage, &l.swapPeak,
 		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup, &l.kmem, &l.tasks,
 	}
+}
+
+func (l *level) close() error {
+	var err error
+	for _, f := range l.files() {
+		err = errors.Join(err, f.close())
+	}
+	return err
 }
 
 // ownOnly tells whether Read looks at f in the process's own level alone.
@@ -54,9 +65,11 @@ func (b *Budget) memoryLevels() (rung, []level) {
 		var levels []level
 		for _, dir := range dirs {
 			l := level2(dir)
-			if l.answers(&b.in) {
-				levels = append(levels, l)
+			if !l.answers(&b.in) {
+				_ = l.close()
+				continue
 			}
+			levels = append(levels, l)
 		}
 		if len(levels) > 0 {
 			return rungCgroup2, levels
@@ -72,6 +85,7 @@ func (b *Budget) levels1(dirs []string) []level {
 	for i, dir := range dirs {
 		l := level1(dir)
 		if !l.answers(&b.in) {
+			_ = l.close()
 			continue
 		}
 		if i > 0 && len(levels) > 0 {
@@ -79,7 +93,7 @@ func (b *Budget) levels1(dirs []string) []level {
 			n, ok := f.value(&b.in)
 			f.close()
 			if ok && n == 0 {
-				l.limit.close()
+				_ = l.close()
 				break
 			}
 		}
