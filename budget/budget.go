@@ -275,7 +275,8 @@ func (b *Budget) read() (Memory, error) {
 // applyHost narrows m to what the host has.
 func (b *Budget) applyHost(m *Memory, h host) {
 	if !b.hasMarks {
-		b.marks, b.hasMarks = b.readMarks(), true
+		b.marks = b.readMarks()
+		b.hasMarks = b.in.err == nil
 	}
 	if n := h.taking(b.marks); n <= m.Available {
 		m.Available, m.AvailableFrom = n, b.host.path

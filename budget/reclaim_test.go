@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +33,31 @@ Node 0, zone    DMA32
         high     16632
         managed  245252
 `
+
+func TestZoneinfoBeyondInt64(t *testing.T) {
+	line := "managed 549755813888\n"
+	if m, flaw := parseZoneinfo([]byte(line + line)); flaw.line != 0 || m.managed != mostPages {
+		t.Errorf("got %+v, %+v", m, flaw)
+	}
+	if m, flaw := parseZoneinfo([]byte(line + line + "managed 1\n")); flaw.line != 3 {
+		t.Errorf("got %+v, %+v, want a flaw in line 3", m, flaw)
+	}
+}
+
+// A corrupt zoneinfo is an error at each reading, until it is none.
+func TestCorruptZoneinfo(t *testing.T) {
+	root := tree(t, "no-cgroupfs")
+	write(t, root+"/proc/zoneinfo", "low x\n")
+	b := openTree(t, root)
+	for range 2 {
+		var flaw *FormatError
+		if m, err := b.Read(); !errors.As(err, &flaw) || flaw.Line != 1 {
+			t.Errorf("got %+v, %v", m, err)
+		}
+	}
+	write(t, root+"/proc/zoneinfo", zoneinfo)
+	read(t, b)
+}
 
 // What one process can take of the machine goes below the high watermarks and
 // into the last of the page cache.

@@ -47,13 +47,17 @@ func parseZoneinfo(text []byte) (marks, flaw) {
 			continue
 		}
 		n, ok := parseNumber(bytes.TrimLeft(number, " "))
-		if !ok || n > 1<<40 {
+		if !ok || n > mostPages-*to {
 			return marks{}, flaw{at, line, "a name and a number of pages"}
 		}
 		*to += n
 	}
 	return m, flaw{}
 }
+
+// mostPages is above any memory, and its bytes are within int64 for every size of
+// page.
+const mostPages = 1 << 40
 
 // taking is what one process can take before the kernel kills, where available
 // is what can be had without trouble: MemAvailable leaves the high watermarks free,
