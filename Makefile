@@ -10,7 +10,7 @@ ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test race lint fuzz bench container vm truth clean need-go
+.PHONY: build run test race lint fuzz bench libmymem container vm truth clean need-go
 
 build: need-go ## bin/memsup, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
@@ -46,6 +46,9 @@ fuzz: need-go ## each fuzz target for FUZZTIME
 bench: build ## beside tini, dumb-init, catatonit, s6 and supervisord
 	$(GO) run ./test/bench
 
+libmymem: ## the C library: libmymem/build (needs a C compiler)
+	$(MAKE) -C libmymem all check
+
 container: need-go ## the same promises in Docker (needs root, Docker, mmdebstrap)
 	$(GO) test -tags container -timeout 20m ./test/container
 
@@ -60,7 +63,7 @@ truth: need-go ## MEM_AVAILABLE beside memory truly taken: the tables of docs/nu
 	sed -n '/truth:begin/,/truth:end/p' docs/numbers.md
 
 clean:
-	rm -rf bin
+	rm -rf bin libmymem/build
 
 need-go:
 	@command -v $(GO) >/dev/null || { echo "make: Go is missing; install Go 1.26 or newer: https://go.dev/dl/"; exit 1; }

@@ -1,0 +1,120 @@
+#include "internal.h"
+
+/*
+ * The memory files of one directory of cgroup v1, as
+ * Documentation/admin-guide/cgroup-v1/memory.rst lists them.
+ */
+const char *const mm_names1[LEVEL_FILES] = {
+	[LIMIT] = "/memory.limit_in_bytes",
+	[USAGE] = "/memory.usage_in_bytes",
+	[STAT] = "/memory.stat",
+	[SWAP_LIMIT] = "/memory.memsw.limit_in_bytes",
+	[SWAP_USAGE] = "/memory.memsw.usage_in_bytes",
+	[HIERARCHY] = "/memory.use_hierarchy",
+	[KMEM] = "/memory.kmem.usage_in_bytes",
+	[TASKS] = "/tasks",
+};
+
+/* parse_stat1 parses memory.stat of cgroup v1. */
+static struct flaw parse_stat1(struct span text, struct stat_file *s)
+{
+	int64_t inactive = -1, active = -1;
+	const struct key keys[] = {
+		KEY("total_inactive_file", &inactive),
+		KEY("total_active_file", &active),
+		KEY("total_dirty", &s->dirty),
+		KEY("total_writeback", &s->writeback),
+		KEY("hierarchical_memory_limit", &s->hierarchical_limit),
+		KEY("total_rss", &s->rss),
+		KEY("total_mapped_file", &s->mapped),
+	};
+	struct flaw flaw = mm_parse_keyed(text, keys, sizeof keys / sizeof *keys);
+
+	if (flaw.line == 0 && (inactive < 0 || active < 0))
+		flaw = mm_missing_line(text, "a line of total_inactive_file and one of total_active_file");
+	s->inactive_file = inactive < 0 ? 0 : inactive;
+	s->active_file = active < 0 ? 0 : active;
+	return flaw;
+}
+
+/*
+ * TASK_KERNEL is more than the kernel keeps for one thread, its share of its process
+ * with it: stack, descriptors, mappings.
+ */
+#define TASK_KERNEL ((int64_t)128 << 10)
+
+/*
+ * slab1 estimates what of the kernel's own memory can be reclaimed, names and inodes
+ * of files, which v1 does not tell: what memory.kmem.usage_in_bytes has above 128
+ * KiB a thread and a 64th of the mapped memory for page tables. Below 4 MiB it is
+ * called nothing. What reclaim gives there it gives the levels around as well.
+ */
+static int64_t slab1(struct level *l, struct input *in, const struct stat_file *s)
+{
+	int64_t kernel;
+	struct span text;
+
+	mm_file_value(&l->file[KMEM], in, &kernel);
+	kernel -= mm_add(s->rss, s->mapped) / 64;
+	if (kernel < (int64_t)4 << 20 || mm_file_read(&l->file[TASKS], in, &text) < 0)
+		return 0;
+	kernel -= (int64_t)mm_count_lines(text) * TASK_KERNEL;
+	return kernel > 0 ? kernel : 0;
+}
+
+/*
+ * read_swap1 reads the limit and usage of memory and swap together. That limit can
+ * refuse anonymous memory before the memory's own does: what was swapped out
+ * counts against it.
+ */
+static void read_swap1(struct level *l, struct input *in, bool own, struct usage *u)
+{
+	int64_t both, used, memory = u->used;
+	bool limited = mm_file_limit(&l->file[SWAP_LIMIT], in, &both) && u->limited;
+
+	if (!limited && !own)
+		return;
+	if (!mm_file_value(&l->file[SWAP_USAGE], in, &used))
+		return;
+	if (!u->limited)
+		mm_file_value(&l->file[USAGE], in, &memory);
+	u->swap_used = used > memory ? used - memory : 0;
+	u->has_swap = true;
+	if (limited) {
+		u->swap_limit = both > u->limit ? both - u->limit : 0;
+		u->swap_limited = true;
+		if (both - used < u->free)
+			u->free = both - used;
+	}
+}
+
+/*
+ * mm_read1 is mm_read2 for cgroup v1. The outermost level's memory.stat also tells
+ * the limit of ancestors that cannot be seen.
+ */
+struct usage mm_read1(struct level *l, struct input *in, bool own, bool swap)
+{
+	struct usage u = { .limit = 0 };
+	struct stat_file s = { .hierarchical_limit = INT64_MAX };
+	struct span text;
+
+	u.limited = mm_file_limit(&l->file[LIMIT], in, &u.limit);
+	if (u.limited || l->has_hidden) {
+		mm_file_value(&l->file[USAGE], in, &u.used);
+		if (mm_file_read(&l->file[STAT], in, &text) == 0) {
+			mm_reject(in, l->file[STAT].path, parse_stat1(text, &s));
+			if (own)
+				in->slab = slab1(l, in, &s);
+			s.slab_reclaimable = in->slab;
+			mm_reclaim(&s, &u);
+		}
+		if (l->has_hidden && s.hierarchical_limit < NO_LIMIT1 && (!u.limited || s.hierarchical_limit < u.limit)) {
+			u.limit = s.hierarchical_limit;
+			u.limited = u.hidden = true;
+		}
+		u.free = u.limit - u.used;
+	}
+	if (swap)
+		read_swap1(l, in, own, &u);
+	return u;
+}

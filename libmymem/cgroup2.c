@@ -1,0 +1,74 @@
+#include "internal.h"
+
+/*
+ * The memory files of one directory of cgroup v2, as
+ * Documentation/admin-guide/cgroup-v2.rst lists them.
+ */
+const char *const mm_names2[LEVEL_FILES] = {
+	[LIMIT] = "/memory.max",
+	[USAGE] = "/memory.current",
+	[STAT] = "/memory.stat",
+	[SWAP_LIMIT] = "/memory.swap.max",
+	[SWAP_USAGE] = "/memory.swap.current",
+	[HIGH] = "/memory.high",
+};
+
+/*
+ * mm_reclaim tells u what can be reclaimed, and the part of it that costs neither
+ * I/O nor time.
+ */
+void mm_reclaim(const struct stat_file *s, struct usage *u)
+{
+	int64_t busy = mm_add(s->dirty, s->writeback);
+
+	u->reclaimable = mm_add(mm_add(s->inactive_file, s->active_file), mm_reclaimable_slab(s->slab_reclaimable));
+	u->clean = s->inactive_file > busy ? s->inactive_file - busy : 0;
+}
+
+/* parse_stat2 parses memory.stat of cgroup v2. */
+static struct flaw parse_stat2(struct span text, struct stat_file *s)
+{
+	int64_t inactive = -1, active = -1;
+	const struct key keys[] = {
+		KEY("inactive_file", &inactive),
+		KEY("active_file", &active),
+		KEY("file_dirty", &s->dirty),
+		KEY("file_writeback", &s->writeback),
+		KEY("slab_reclaimable", &s->slab_reclaimable),
+	};
+	struct flaw flaw = mm_parse_keyed(text, keys, sizeof keys / sizeof *keys);
+
+	if (flaw.line == 0 && (inactive < 0 || active < 0))
+		flaw = mm_missing_line(text, "a line of inactive_file and one of active_file");
+	s->inactive_file = inactive < 0 ? 0 : inactive;
+	s->active_file = active < 0 ? 0 : active;
+	return flaw;
+}
+
+/*
+ * mm_read2 reads one level: always the limits, usage and statistics where there is
+ * a limit, usage of swap where there is one of swap and on the process's own level.
+ */
+struct usage mm_read2(struct level *l, struct input *in, bool own, bool swap)
+{
+	struct usage u = { .limit = 0 };
+	struct stat_file s = { .dirty = 0 };
+	struct span text;
+
+	u.limited = mm_file_limit(&l->file[LIMIT], in, &u.limit);
+	u.has_high = mm_file_limit(&l->file[HIGH], in, &u.high);
+	if (swap) {
+		u.swap_limited = mm_file_limit(&l->file[SWAP_LIMIT], in, &u.swap_limit);
+		if (own || u.swap_limited)
+			u.has_swap = mm_file_value(&l->file[SWAP_USAGE], in, &u.swap_used);
+	}
+	if (!u.limited)
+		return u;
+	mm_file_value(&l->file[USAGE], in, &u.used);
+	u.free = u.limit - u.used;
+	if (mm_file_read(&l->file[STAT], in, &text) == 0) {
+		mm_reject(in, l->file[STAT].path, parse_stat2(text, &s));
+		mm_reclaim(&s, &u);
+	}
+	return u;
+}

@@ -1,0 +1,169 @@
+#include <string.h>
+
+#include "internal.h"
+
+const char mm_want_line[] = "a line with an end";
+
+struct flaw mm_flaw(size_t line, struct span text, const char *want)
+{
+	return (struct flaw){ line, text, want };
+}
+
+static const struct flaw none;
+
+/*
+ * mm_parse_number parses decimal digits of an int64_t. 18446744073709551615, with
+ * which old kernels say "no limit", becomes the largest.
+ */
+bool mm_parse_number(struct span text, int64_t *to)
+{
+	int64_t n = 0;
+
+	if (text.len == 0)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		int64_t d = text.at[i] - '0';
+
+		if (d < 0 || d > 9)
+			return false;
+		if (n > (INT64_MAX - d) / 10) {
+			*to = INT64_MAX;
+			return mm_is(text, "18446744073709551615");
+		}
+		n = n * 10 + d;
+	}
+	*to = n;
+	return true;
+}
+
+/* cut_newline takes the newline at the end off text. */
+static bool cut_newline(struct span *text)
+{
+	if (text->len == 0 || text->at[text->len - 1] != '\n')
+		return false;
+	text->len--;
+	return true;
+}
+
+/* mm_parse_value parses a file of one number. */
+struct flaw mm_parse_value(struct span text, int64_t *to)
+{
+	bool ended = cut_newline(&text);
+	int64_t n = 0;
+
+	if (!mm_parse_number(text, &n) || n == INT64_MAX)
+		return mm_flaw(1, text, "a decimal number");
+	if (!ended)
+		return mm_flaw(1, text, mm_want_line);
+	*to = n;
+	return none;
+}
+
+/* mm_parse_limit is mm_parse_value for a limit; there may be none. */
+struct flaw mm_parse_limit(struct span text, int64_t *to, bool *limited)
+{
+	bool ended = cut_newline(&text);
+	int64_t n = 0;
+
+	*limited = false;
+	if (ended && mm_is(text, "max"))
+		return none;
+	if (!mm_parse_number(text, &n))
+		return mm_flaw(1, text, "a decimal number of bytes or \"max\"");
+	if (!ended)
+		return mm_flaw(1, text, mm_want_line);
+	*to = n;
+	*limited = n < NO_LIMIT1;
+	return none;
+}
+
+/*
+ * mm_next_line cuts the first line off text. It is false where the line has no
+ * end.
+ */
+bool mm_next_line(struct span *text, struct span *line)
+{
+	const char *end = memchr(text->at, '\n', text->len);
+	size_t len = end == NULL ? text->len : (size_t)(end - text->at);
+
+	*line = (struct span){ text->at, len };
+	text->at += len + (end != NULL);
+	text->len -= len + (end != NULL);
+	return end != NULL;
+}
+
+/*
+ * mm_cut splits text around the first byte that is at. Without one, before is all
+ * of it and after is empty.
+ */
+bool mm_cut(struct span text, char at, struct span *before, struct span *after)
+{
+	const char *found = text.len == 0 ? NULL : memchr(text.at, at, text.len);
+	size_t len = found == NULL ? text.len : (size_t)(found - text.at);
+
+	*before = (struct span){ text.at, len };
+	*after = (struct span){ text.at + len, 0 };
+	if (found != NULL)
+		*after = (struct span){ found + 1, text.len - len - 1 };
+	return found != NULL;
+}
+
+bool mm_is(struct span text, const char *word)
+{
+	return text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
+}
+
+static bool is_limit(struct span key)
+{
+	return key.len >= 6 && memcmp(key.at + key.len - 6, "_limit", 6) == 0;
+}
+
+/*
+ * mm_parse_keyed parses a flat keyed file, "key value" a line, into the places
+ * that keys name. Lines of other keys are not looked at. A key that ends in "_limit"
+ * may be above int64_t's range.
+ */
+struct flaw mm_parse_keyed(struct span text, const struct key *keys, size_t count)
+{
+	struct span line, key, value;
+
+	for (size_t at = 1; text.len > 0; at++) {
+		if (!mm_next_line(&text, &line))
+			return mm_flaw(at, line, mm_want_line);
+		mm_cut(line, ' ', &key, &value);
+		for (size_t i = 0; i < count; i++) {
+			int64_t n;
+
+			if (key.len != keys[i].len || memcmp(key.at, keys[i].name, key.len) != 0)
+				continue;
+			if (!mm_parse_number(value, &n) || (n == INT64_MAX && !is_limit(key)))
+				return mm_flaw(at, line, "a key and a decimal number");
+			*keys[i].to = n;
+			break;
+		}
+	}
+	return none;
+}
+
+/* mm_count_lines counts the lines of text that have an end. */
+size_t mm_count_lines(struct span text)
+{
+	struct span line;
+	size_t n = 0;
+
+	while (text.len > 0)
+		n += mm_next_line(&text, &line);
+	return n;
+}
+
+/* mm_missing_line is the flaw that a line is not there, at the end of text. */
+struct flaw mm_missing_line(struct span text, const char *want)
+{
+	return mm_flaw(mm_count_lines(text) + 1, (struct span){ "", 0 }, want);
+}
+
+/* mm_add adds two quantities that are not negative, up to the largest int64_t. */
+int64_t mm_add(int64_t a, int64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}

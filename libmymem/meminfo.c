@@ -1,0 +1,98 @@
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "internal.h"
+
+static const struct flaw none;
+
+/* parse_kb parses "     24684092 kB" to bytes. */
+static bool parse_kb(struct span text, int64_t *to)
+{
+	int64_t n;
+
+	while (text.len > 0 && text.at[0] == ' ') {
+		text.at++;
+		text.len--;
+	}
+	if (text.len < 3 || memcmp(text.at + text.len - 3, " kB", 3) != 0)
+		return false;
+	text.len -= 3;
+	if (!mm_parse_number(text, &n) || n > INT64_MAX >> 10)
+		return false;
+	*to = n << 10;
+	return true;
+}
+
+/* clamp keeps what is free within what there is. */
+static void clamp(struct host *h)
+{
+	if (h->available > h->total)
+		h->available = h->total;
+	if (h->swap_free > h->swap_total)
+		h->swap_free = h->swap_total;
+}
+
+/*
+ * parse_meminfo parses /proc/meminfo, whose "kB" are 1024 bytes. Kernels before
+ * 3.14 print no MemAvailable; free memory and the file pages stand in for it.
+ */
+static struct flaw parse_meminfo(struct span text, struct host *h)
+{
+	int64_t free = 0, active_file = 0, inactive_file = 0, available = -1;
+	const struct key keys[] = {
+		KEY("MemTotal", &h->total),
+		KEY("MemFree", &free),
+		KEY("MemAvailable", &available),
+		KEY("Active(file)", &active_file),
+		KEY("Inactive(file)", &inactive_file),
+		KEY("SReclaimable", &h->slab),
+		KEY("SwapTotal", &h->swap_total),
+		KEY("SwapFree", &h->swap_free),
+	};
+	struct span line, key, value;
+
+	for (size_t at = 1; text.len > 0; at++) {
+		if (!mm_next_line(&text, &line))
+			return mm_flaw(at, line, mm_want_line);
+		mm_cut(line, ':', &key, &value);
+		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+			if (key.len != keys[i].len || key.len == line.len || memcmp(key.at, keys[i].name, key.len) != 0)
+				continue;
+			if (!parse_kb(value, keys[i].to))
+				return mm_flaw(at, line, "a name, a decimal number and \"kB\"");
+			break;
+		}
+	}
+	if (h->total == 0)
+		return mm_flaw(1, (struct span){ "", 0 }, "the text of meminfo, with a MemTotal above 0");
+	h->file = mm_add(active_file, inactive_file);
+	h->available = available < 0 ? mm_add(free, h->file) : available;
+	clamp(h);
+	return none;
+}
+
+/*
+ * mm_read_host reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves,
+ * which does not tell MemAvailable: free memory and buffers stand in for it. It
+ * gives 0 or -errno.
+ */
+int mm_read_host(struct mymem *m, struct host *h)
+{
+	struct sysinfo info;
+	struct span text;
+	int err = mm_file_read(&m->host, &m->in, &text);
+
+	*h = (struct host){ .total = 0 };
+	if (err == 0) {
+		mm_reject(&m->in, m->host.path, parse_meminfo(text, h));
+		return m->in.problem.code;
+	}
+	if (m->root[0] != '\0' || sysinfo(&info) < 0)
+		return err;
+	h->total = (int64_t)info.totalram * info.mem_unit;
+	h->available = (int64_t)(info.freeram + info.bufferram) * info.mem_unit;
+	h->swap_total = (int64_t)info.totalswap * info.mem_unit;
+	h->swap_free = (int64_t)info.freeswap * info.mem_unit;
+	clamp(h);
+	return 0;
+}

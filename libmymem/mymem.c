@@ -1,0 +1,242 @@
+#include "mymem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const char *const rungs[] = {
+	[RUNG_HOST] = "host",
+	[RUNG_CGROUP1] = "cgroup v1",
+	[RUNG_CGROUP2] = "cgroup v2",
+};
+
+static void find(mymem *m)
+{
+	m->in.problem.code = 0;
+	m->has_marks = false;
+	m->host = (struct file){ .path = m->host_path };
+	m->rung = mm_memory_levels(&m->in, m->root, &m->levels, &m->level_count);
+	m->found = m->in.problem.code == 0;
+}
+
+static void release(mymem *m)
+{
+	mm_file_close(&m->host);
+	mm_free_levels(m->levels, m->level_count);
+	m->levels = NULL;
+	m->level_count = 0;
+}
+
+int mymem_open_at(const char *root, mymem **to)
+{
+	static const char meminfo[] = "/proc/meminfo";
+	size_t len = strlen(root);
+	mymem *m;
+
+	*to = NULL;
+	while (len > 0 && root[len - 1] == '/')
+		len--;
+	m = calloc(1, sizeof *m + len + 1 + len + sizeof meminfo);
+	if (m == NULL)
+		return -ENOMEM;
+	memcpy(m->root, root, len);
+	m->host_path = m->root + len + 1;
+	memcpy(m->host_path, root, len);
+	memcpy(m->host_path + len, meminfo, sizeof meminfo);
+	m->in.size = 8 << 10;
+	m->in.buf = malloc(m->in.size);
+	if (m->in.buf == NULL) {
+		free(m);
+		return -ENOMEM;
+	}
+	find(m);
+	*to = m;
+	return 0;
+}
+
+mymem *mymem_open(void)
+{
+	mymem *m;
+	int err = mymem_open_at("", &m);
+
+	if (err < 0)
+		errno = -err;
+	return m;
+}
+
+void mymem_close(mymem *m)
+{
+	if (m == NULL)
+		return;
+	release(m);
+	free(m->in.buf);
+	free(m);
+}
+
+static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/*
+ * apply narrows to to a level's limit. Without known there is nothing to narrow:
+ * the level is the first that tells anything.
+ */
+static void apply(struct mymem_memory *to, const struct usage *u, const char *from, bool known)
+{
+	/* memory.stat may lag the usage, so it may promise more than there is. */
+	int64_t reclaimable = min(u->reclaimable, u->used);
+	int64_t available = max(0, u->free + reclaimable);
+	int64_t headroom = max(0, u->free + min(u->clean, reclaimable));
+
+	if (!known || u->limit < to->limit || (!to->limited && u->limit == to->limit)) {
+		to->limit = u->limit;
+		to->limited = true;
+		to->used = u->used;
+		to->limit_from = from;
+	}
+	if (available < to->available) {
+		to->available = available;
+		to->available_from = from;
+	}
+	if (!known || headroom < to->headroom)
+		to->headroom = headroom;
+}
+
+/* apply_host narrows to to what the host has. */
+static void apply_host(mymem *m, struct mymem_memory *to, const struct host *h)
+{
+	int64_t n;
+
+	if (!m->has_marks) {
+		m->marks = mm_read_marks(&m->in, m->root);
+		m->has_marks = m->in.problem.code == 0;
+	}
+	n = mm_taking(h, &m->marks);
+	if (n <= to->available) {
+		to->available = n;
+		to->available_from = m->host_path;
+	}
+}
+
+static int read_all(mymem *m, struct mymem_memory *to)
+{
+	struct host host;
+	int err;
+	bool known;
+
+	m->in.problem.code = 0;
+	m->in.slab = 0;
+	err = mm_read_host(m, &host);
+	known = err == 0;
+	*to = (struct mymem_memory){
+		.limit = host.total,
+		.used = host.total - host.available,
+		.available = INT64_MAX,
+		.headroom = host.available,
+		.swap_used = host.swap_total - host.swap_free,
+		.swap_limit = host.swap_total,
+		.host_total = host.total,
+		.host_available = host.available,
+		.limit_from = m->host_path,
+		.rung = rungs[m->rung],
+	};
+	for (size_t i = 0; i < m->level_count; i++) {
+		struct level *l = &m->levels[i];
+		bool swap = host.swap_total > 0;
+		struct usage u = m->rung == RUNG_CGROUP1 ? mm_read1(l, &m->in, i == 0, swap) : mm_read2(l, &m->in, i == 0, swap);
+
+		if (i == 0 && u.has_swap)
+			to->swap_used = u.swap_used;
+		if (u.has_high && (!to->has_high || u.high < to->high)) {
+			to->high = u.high;
+			to->has_high = true;
+		}
+		if (u.swap_limited && u.swap_limit < to->swap_limit) {
+			to->swap_limit = u.swap_limit;
+			to->swap_limited = true;
+		}
+		if (u.limited) {
+			apply(to, &u, l->file[u.hidden ? STAT : LIMIT].path, known);
+			known = true;
+		}
+	}
+	if (m->in.problem.code != 0)
+		return m->in.problem.code;
+	if (!known) {
+		mm_fail(&m->in, m->host_path, err);
+		return err;
+	}
+	if (err == 0 && host.available < to->available)
+		apply_host(m, to, &host);
+	to->available = min(to->available, to->limit);
+	to->headroom = min(to->headroom, to->available);
+	return m->in.problem.code;
+}
+
+/* stale tells whether a file that could be read before cannot be any more. */
+static bool stale(const mymem *m)
+{
+	for (size_t i = 0; i < m->level_count; i++) {
+		const struct file *f = m->levels[i].file;
+
+		if (f[LIMIT].lost || f[USAGE].lost || f[STAT].lost)
+			return true;
+	}
+	return m->host.lost;
+}
+
+int mymem_read(mymem *m, struct mymem_memory *to)
+{
+	struct mymem_memory now;
+	int err = 0;
+	bool read = m->found;
+
+	if (read) {
+		err = read_all(m, &now);
+		read = !stale(m);
+	}
+	if (!read) {
+		release(m);
+		find(m);
+		err = m->found ? read_all(m, &now) : m->in.problem.code;
+	}
+	if (err == 0)
+		*to = now;
+	return err;
+}
+
+const char *mymem_error(mymem *m)
+{
+	const struct problem *p = &m->in.problem;
+	char quoted[4 * sizeof p->text + 1], *q = quoted;
+
+	if (p->code == 0)
+		return "";
+	if (p->code != -EBADMSG) {
+		(void)snprintf(m->in.buf, m->in.size, "%s: %s", p->path, strerror(-p->code));
+		return m->in.buf;
+	}
+	for (size_t i = 0; i < p->len; i++) {
+		unsigned char c = (unsigned char)p->text[i];
+
+		if (c >= ' ' && c <= '~' && c != '"' && c != '\\')
+			*q++ = (char)c;
+		else
+			q += sprintf(q, "\\x%02x", c);
+	}
+	*q = '\0';
+	(void)snprintf(m->in.buf, m->in.size, "%s:%zu: \"%s\" is not %s", p->path, p->line, quoted, p->want);
+	return m->in.buf;
+}
+
+int64_t mymem_available(void)
+{
+	struct mymem_memory now;
+	mymem *m = mymem_open();
+	int err = m == NULL ? -errno : mymem_read(m, &now);
+
+	mymem_close(m);
+	return err < 0 ? err : now.available;
+}
