@@ -69,6 +69,10 @@ type Sample struct {
 	// counts resident − shared + VmSwap (/proc/PID/status).
 	Bytes int64
 
+	// Swap is the part of Bytes that was in swap at the last exact reading of
+	// each process.
+	Swap int64
+
 	// RSS is the summed resident size in bytes, shared pages counted once for
 	// each process: for show only.
 	RSS int64
@@ -130,7 +134,9 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 		if p.ended {
 			continue
 		}
-		s.Bytes += max(0, p.base+p.now.private()-p.then)
+		bytes := max(0, p.base+p.now.private()-p.then)
+		s.Bytes += bytes
+		s.Swap += min(p.swap, bytes)
 		s.RSS += p.now.resident
 		s.Processes++
 	}

@@ -136,10 +136,11 @@ func TestWithoutRollup(t *testing.T) {
 	p := newProc(t)
 	p.remove(8137, "smaps_rollup")
 	p.replace(8137, "status", "VmSwap:\t       0 kB", "VmSwap:\t     100 kB")
+	p.replace(8138, "smaps_rollup", "SwapPss:               0 kB", "SwapPss:              40 kB")
 	m := NewMeter(p.root)
-	want := int64(5009+4096+4983+5097+5073+100)<<10 + (8770-945)*pageSize
-	if s := m.Look([]Target{{PID: master}}, 1, nil)[0]; s.Bytes != want || s.Exact || s.Processes != 5 {
-		t.Errorf("%+v, want %d bytes", s, want)
+	want := int64(5009+4096+4983+40+5097+5073+100)<<10 + (8770-945)*pageSize
+	if s := m.Look([]Target{{PID: master}}, 1, nil)[0]; s.Bytes != want || s.Swap != 140<<10 || s.Exact || s.Processes != 5 {
+		t.Errorf("%+v, want %d bytes, 140 KiB of them in swap", s, want)
 	}
 	p.remove(8137, "status")
 	if s := m.Look([]Target{{PID: master}}, 1, nil)[0]; !s.Exact || s.Processes != 4 {
@@ -177,14 +178,20 @@ func TestRollupBeforeLinux5_4(t *testing.T) {
 
 func TestParseStat(t *testing.T) {
 	const tail = " 1 2 3 0 -1 4194304 5 6 7 8 10 20 30 40 20 0 1 0 99 4096 1 "
-	want := stat{ppid: 1, pgrp: 2, ticks: 100, start: 99}
+	want := stat{ppid: 1, pgrp: 2, ticks: 100, start: 99, single: true}
 	for _, comm := range []string{"sh", "", ")", "a b", "x) Z 7 7 (y", "((", "\n"} {
 		got, ok := parseStat([]byte("5 (" + comm + ") S" + tail))
 		if !ok || got != want {
 			t.Errorf("%q: %+v, %v", comm, got, ok)
 		}
 	}
-	want.ended = true
+	want.active = true
+	for _, state := range []string{"R", "D"} {
+		if got, ok := parseStat([]byte("5 (sh) " + state + tail)); !ok || got != want {
+			t.Errorf("in state %s: %+v, %v", state, got, ok)
+		}
+	}
+	want.active, want.ended = false, true
 	for _, state := range []string{"Z", "X", "x"} {
 		if got, ok := parseStat([]byte("5 (sh) " + state + tail)); !ok || got != want {
 			t.Errorf("in state %s: %+v, %v", state, got, ok)

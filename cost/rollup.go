@@ -34,8 +34,8 @@ func (t *table) measure(p *process) {
 			p.ended = gone(err)
 			return
 		}
-		swap, _ := kibibytes(b, "VmSwap")
-		bytes = p.now.private() + swap
+		p.swap, _ = kibibytes(b, "VmSwap")
+		bytes = p.now.private() + p.swap
 	}
 	p.base, p.then, p.exact = bytes, p.now.private(), ok
 }
@@ -58,11 +58,13 @@ func (t *table) rollup(p *process) (bytes int64, ok bool) {
 		}
 	}
 	if err == syscall.ESRCH { // it is ending and has no memory any more
+		p.swap = 0
 		return 0, true
 	}
 	if err != nil {
 		return 0, false
 	}
+	p.swap, _ = kibibytes(b, "SwapPss")
 	return parseRollup(b)
 }
 

@@ -18,6 +18,8 @@ type stat struct {
 	ticks  int64  // utime + stime + cutime + cstime
 	ended  bool   // a zombie
 	kernel bool   // a kernel thread
+	active bool   // its first thread runs, waits for a CPU (R) or sleeps uninterruptibly (D)
+	single bool   // it has no other thread
 }
 
 // parseStat reads all but the pid. The command's name may hold anything, spaces
@@ -29,6 +31,7 @@ func parseStat(b []byte) (s stat, ok bool) {
 		return stat{}, false
 	}
 	s.ended = b[1] == 'Z' || b[1] == 'X' || b[1] == 'x'
+	s.active = b[1] == 'R' || b[1] == 'D'
 	b = b[3:]
 	for field := 4; field <= 22; field++ {
 		var n int64
@@ -43,6 +46,8 @@ func parseStat(b []byte) (s stat, ok bool) {
 			s.kernel = n&kthread != 0
 		case 14, 15, 16, 17:
 			s.ticks += n
+		case 20:
+			s.single = n == 1
 		case 22:
 			s.start = uint64(n)
 		default: // not wanted, and some may be negative

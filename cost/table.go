@@ -20,6 +20,7 @@ type process struct {
 	uid   uint32 // who owned statm when way was found
 	gid   uint32
 	base  int64  // bytes at the last reading
+	swap  int64  // the part of base that was in swap
 	then  int64  // private resident bytes at the last reading
 	now   statm  // of the last look
 	taken uint64 // the look of the last exact reading, 0 for none
@@ -37,15 +38,15 @@ func newTable(procRoot string) table {
 	return table{fs: newProcfs(procRoot)}
 }
 
-// scan reads stat of every process. If the directory itself cannot be opened,
-// the table stays as it was.
-func (t *table) scan() {
+// scan reads stat of every process. If the directory itself cannot be read, it
+// is false and the table stays as it was.
+func (t *table) scan() bool {
 	var err error
 	if t.pids, err = t.fs.list(t.pids[:0]); err != nil {
 		for i := range t.procs {
 			t.procs[i].owner = unknown
 		}
-		return
+		return false
 	}
 	if !slices.IsSorted(t.pids) {
 		slices.Sort(t.pids)
@@ -75,6 +76,7 @@ func (t *table) scan() {
 		p.owner = unknown
 		t.procs = append(t.procs, p)
 	}
+	return true
 }
 
 // find returns the process with this pid, or nil.

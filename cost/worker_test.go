@@ -129,6 +129,15 @@ func beWorker() {
 			for _, pid := range children {
 				reap(pid)
 			}
+		case "spin": // for ever
+			spins := make(chan bool)
+			go func() {
+				close(spins)
+				for {
+					syscall.Getpid()
+				}
+			}()
+			<-spins
 		case "burn": // n milliseconds of this process's time
 			var ru syscall.Rusage
 			for ru.Utime.Nano()+ru.Stime.Nano() < int64(n)*1e6 {
