@@ -72,7 +72,7 @@ func TestCost(t *testing.T) {
 
 func TestReadAllocatesNothing(t *testing.T) {
 	dir := place(t, map[string]string{
-		"cgroup.events": "populated 0\n", "memory.oom.group": "0", "memory.stat": "anon 4096\nkernel 10\n", "memory.swap.current": "100\n",
+		"cgroup.events": "populated 0\n", "memory.oom.group": "0", "memory.stat": "anon 4096\nfile 700\nkernel 10\nshmem 300\n", "memory.swap.current": "100\n",
 		"memory.high": "max\n", "memory.peak": "8192\n",
 		"memory.events": "low 0\nmax 3\noom_kill 2\noom_group_kill 1\n",
 	})
@@ -88,8 +88,11 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if cost != 4206 || kills != 2 {
-		t.Errorf("cost %d, %d kills, want 4206 and 2", cost, kills)
+	if cost != 4506 || kills != 2 {
+		t.Errorf("cost %d, %d kills, want 4506 and 2", cost, kills)
+	}
+	if p, ok := l.Parts(); p != (Parts{Anon: 4096, File: 700, Shmem: 300, Swap: 100}) || !ok {
+		t.Errorf("parts %+v, %v", p, ok)
 	}
 	if n, ok := l.Peak(); n != 8192 || !ok {
 		t.Errorf("peak %d, %v", n, ok)

@@ -51,6 +51,36 @@ func cost(stat []byte) int64 {
 	return memory + max(kinds, kernel-reclaimable)
 }
 
+// Parts is what a cgroup is charged with, in bytes: anon, file (shmem included)
+// and shmem of memory.stat, and memory.swap.current.
+type Parts struct{ Anon, File, Shmem, Swap int64 }
+
+// Parts is false where the cgroup is gone.
+func (l *Leaf) Parts() (p Parts, ok bool) {
+	stat := l.read(l.stat)
+	if stat == nil {
+		return Parts{}, false
+	}
+	for len(stat) > 0 {
+		line, rest, _ := bytes.Cut(stat, newline)
+		stat = rest
+		key, text, _ := bytes.Cut(line, space)
+		value, _ := number(text)
+		switch string(key) {
+		case "anon":
+			p.Anon = value
+		case "file":
+			p.File = value
+		case "shmem":
+			p.Shmem = value
+		}
+	}
+	if text := l.read(l.swap); text != nil {
+		p.Swap, _ = number(bytes.TrimSuffix(text, newline))
+	}
+	return p, true
+}
+
 // Peak is the most that the cgroup was charged with in bytes, page cache included:
 // memory.peak, Linux 5.19. Before 6.12 it is that of all workers that were in it.
 // It is false where the kernel does not tell.
