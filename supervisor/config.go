@@ -38,6 +38,10 @@ type Config struct {
 	// of the default list that can be used.
 	Control string
 
+	// RuntimeMetrics is how often lines of memory and load are written to
+	// standard error, in the format of Heroku's log-runtime-metrics; 0 is never.
+	RuntimeMetrics time.Duration
+
 	LogLevel string // trace, debug, info, warn, error, off
 	LogJSON  bool
 

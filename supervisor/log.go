@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"sync"
@@ -38,11 +39,15 @@ func newLogger(c *Config) *logger {
 			level = hclog.Warn
 		}
 	}
-	l.Logger = hclog.New(&hclog.LoggerOptions{
-		Name: "memsup", Level: level, JSONFormat: c.LogJSON, Output: l,
+	l.Logger = newHclog(l, level, c.LogJSON)
+	return l
+}
+
+func newHclog(to io.Writer, level hclog.Level, json bool) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "memsup", Level: level, JSONFormat: json, Output: to,
 		TimeFormat: "2006-01-02T15:04:05.000Z07:00", TimeFn: func() time.Time { return time.Now().UTC() },
 	})
-	return l
 }
 
 // Write queues one line. It never fails and never waits.

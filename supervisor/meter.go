@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"os"
 	"runtime"
 	"time"
 
@@ -23,11 +24,17 @@ type question struct {
 	targets []cost.Target
 	full    int
 	samples []cost.Sample
+	count   bool // threads, for the load average
 }
 
 type answer struct {
 	samples []cost.Sample
 	at      time.Time
+
+	count   bool  // was asked for
+	counted bool  // and could be done
+	each    []int // threads of each sample's tree
+	all     int
 }
 
 func newMeter() *meter {
@@ -36,8 +43,12 @@ func newMeter() *meter {
 		runtime.LockOSThread()
 		c := cost.NewMeter("/proc")
 		for q := range m.ask {
-			samples := c.Look(q.targets, q.full, q.samples[:0])
-			m.out <- answer{samples, time.Now()}
+			a := answer{samples: c.Look(q.targets, q.full, q.samples[:0]), count: q.count}
+			if q.count {
+				a.each, a.all, a.counted = c.Runnable(q.targets, os.Getpid(), nil)
+			}
+			a.at = time.Now()
+			m.out <- a
 		}
 	}()
 	return m
@@ -76,7 +87,7 @@ func (s *supervisor) measure(now time.Duration) {
 // ask has every worker measured cheaply, and at most one a second exactly
 // besides those that never were. Where cgroups tell the cost, none has to be.
 func (s *supervisor) ask(now time.Duration) {
-	q := question{samples: s.samples}
+	q := question{samples: s.samples, count: s.metrics.awaited}
 	bare := false
 	s.targets = s.targets[:0]
 	for _, t := range s.types {
@@ -115,10 +126,16 @@ func (s *supervisor) sampled(a answer) {
 			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/seconds)) / 2
 			w.cpu = max(0, int64(float64(m.CPU-w.cpuTime)*1000/float64(dt)))
 		}
-		w.measured, w.bytes, w.cpuTime, w.sampledAt = true, m.Bytes, m.CPU, at
+		w.measured, w.bytes, w.swap, w.cpuTime, w.sampledAt = true, m.Bytes, m.Swap, m.CPU, at
 		if w.state == starting && w.typ.Ready == 0 && w.settle.Look(at-w.since, m.Bytes) {
 			s.becomeReady(w, "memory settled")
 		}
 	}
 	s.decide = true
+	switch {
+	case a.count:
+		s.counted(a)
+	case s.metrics.awaited:
+		s.ask(s.now())
+	}
 }

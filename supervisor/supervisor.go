@@ -87,6 +87,7 @@ type supervisor struct {
 	draining       []*output         // of workers that have ended
 	said           map[string]string // the last one-off line by topic
 	testament      testament
+	metrics        metrics
 	lean           bool // dropStartup was called
 
 	decisions []Decision
@@ -146,6 +147,7 @@ func Run(c *Config) (code int) {
 		s.oomScore = ownOOMScore()
 	}
 	s.tty = c.Command != nil && ownsTerminal(c.Command.Bare)
+	s.openMetrics()
 	s.hearChildren()
 	<-survives
 	if err := s.setTypes(c.Types); err != nil {
@@ -244,6 +246,7 @@ func (s *supervisor) step() {
 		s.reap() // an orphan may have come that nobody listened for
 	}
 	s.expire(now)
+	s.lookForMetrics(now)
 	if s.ending {
 		s.finish(now)
 		return
@@ -273,6 +276,9 @@ func (s *supervisor) sleep() time.Duration {
 		next = min(next, s.endBy)
 	} else if s.watches() {
 		next = min(next, s.nextLook)
+	}
+	if s.c.RuntimeMetrics > 0 {
+		next = min(next, s.metrics.due)
 	}
 	if c := &s.children; !c.remain {
 		next = min(next, now+longestLook)

@@ -141,7 +141,11 @@ func (s *supervisor) reloaded(c *Config, err error) {
 	}
 	// What was decided at the start stays: outputs, the socket, the log.
 	c.Prefix, c.Color, c.Control, c.LogLevel, c.LogJSON = s.c.Prefix, s.c.Color, s.c.Control, s.c.LogLevel, s.c.LogJSON
+	again := c.RuntimeMetrics != s.c.RuntimeMetrics
 	s.c = c
+	if again {
+		s.openMetrics()
+	}
 	if s.budget != nil {
 		s.budget.SetLimit(c.Limit)
 	}

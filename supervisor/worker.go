@@ -62,8 +62,10 @@ type worker struct {
 	measured    bool
 	measureFrom time.Duration // what was measured before it does not count
 	bytes       int64
-	growth      int64 // bytes a second
-	cpu         int64 // thousandths of one CPU since the sample before
+	swap        int64        // of it
+	load        *loadAverage // for --runtime-metrics; nil before threads were counted
+	growth      int64        // bytes a second
+	cpu         int64        // thousandths of one CPU since the sample before
 	cpuTime     time.Duration
 	sampledAt   time.Duration
 

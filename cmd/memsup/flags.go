@@ -44,6 +44,7 @@ var options = [...]option{
 	{name: "control", value: "PATH", usage: `control socket, or off (default "/run/memsup/control.sock", else below XDG_RUNTIME_DIR, /dev/shm, /tmp)`, example: `"/run/memsup/control.sock"`},
 	{name: "log-level", value: "LEVEL", usage: `trace, debug, info, warn, error or off (default "info")`, example: `"info"`},
 	{name: "log-format", value: "FORMAT", usage: `text or json (default "text")`, example: `"json"`},
+	{name: "runtime-metrics", value: "DURATION", usage: `how often to write memory and load of each worker and the container to stderr, in the format of Heroku's log-runtime-metrics (default "off")`, example: `"20s"`},
 	{name: "on-give-up", value: "WHAT", usage: `when a type gave up: exit or leave (default "exit")`, example: `"exit"`},
 	{name: "subreaper", short: "s", kind: boolKind, usage: "adopt orphans where memsup is not PID 1 (default true)", example: "true"},
 	{name: "group", short: "g", kind: boolKind, usage: "send stop signals to the process group as well", example: "true"},
@@ -52,7 +53,6 @@ var options = [...]option{
 	{name: "pdeathsig", value: "SIGNAL", usage: "signal to get when memsup's own parent ends", example: `"TERM"`},
 	{name: "rewrite", kind: listKind, value: "OLD:NEW", usage: "forward signal NEW for OLD; 0 forwards nothing", example: `"TERM:QUIT"`},
 	{name: "metrics", value: "ADDR", example: `"off"`, later: true},
-	{name: "runtime-metrics", value: "DURATION", example: `"off"`, later: true},
 	{name: "lens", value: "MODE", example: `"off"`, later: true},
 }
 

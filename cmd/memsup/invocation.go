@@ -126,6 +126,7 @@ func (l *loader) options() *supervisor.Config {
 		Control:        l.text("control", ""),
 		LogLevel:       l.choice("log-level", "info", "trace", "debug", "warn", "error", "off"),
 		LogJSON:        l.choice("log-format", "text", "json") == "json",
+		RuntimeMetrics: read(l.settings, "runtime-metrics", 0, parseInterval),
 		LeaveOnGiveUp:  l.choice("on-give-up", "exit", "leave") == "leave",
 		Subreaper:      l.boolean("subreaper", true),
 		Group:          l.boolean("group", false),

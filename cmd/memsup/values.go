@@ -68,6 +68,20 @@ func parsePositive(s string) (time.Duration, error) {
 	return d, err
 }
 
+// parseInterval reads how often something is done; 0 is off.
+func parseInterval(s string) (time.Duration, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	d, err := parseDuration(s)
+	if err == nil && d < shortestInterval {
+		err = fmt.Errorf("%q is too often; write %v or more, or off", s, shortestInterval)
+	}
+	return d, err
+}
+
+const shortestInterval = 100 * time.Millisecond
+
 func parseBool(s string) (bool, error) {
 	switch strings.ToLower(s) {
 	case "true", "1", "on", "yes":
