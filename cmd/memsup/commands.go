@@ -53,9 +53,9 @@ func rootCommand(status *int) *cobra.Command {
 	root.AddCommand(
 		run, statusCommand(), scaleCommand(), restartCommand(), stopCommand(), startCommand(),
 		envCommand(), freeCommand(status), meminfoCommand(), checkCommand(status), doctorCommand(),
-		completionCommand(), versionCommand(),
+		topCommand(status), completionCommand(), versionCommand(),
 	)
-	for _, name := range []string{"top", "lens", "plan", "exec"} {
+	for _, name := range []string{"lens", "plan", "exec"} {
 		root.AddCommand(laterCommand(name))
 	}
 	return root

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -39,6 +40,10 @@ func span(ms int64) string {
 	}
 	return d.String()
 }
+
+func percent(p float64) string { return strconv.FormatFloat(p, 'f', 1, 64) + "%" }
+
+func cpus(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // table prints rows in columns, without blanks at the ends of lines.
 type table struct{ rows [][]string }

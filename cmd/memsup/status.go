@@ -112,28 +112,34 @@ const lastDecisions = 10
 
 // statusText is the status for people: whether all is well, then why.
 func statusText(s *supervisor.Status) string {
-	ready, wanted := 0, 0
-	for _, t := range s.Types {
-		ready, wanted = ready+min(t.Ready, t.Wanted), wanted+t.Wanted
-	}
-	text := fmt.Sprintf("%s; %d of %d workers ready, up %s\n\n%s%s\n%s\n%s",
-		s.Health, ready, wanted, span(s.UptimeMS), containerTable(s), containerNotes(s), typesTable(s), workersTable(s))
+	text := fmt.Sprintf("%s\n\n%s%s\n%s\n%s", statusLine(s), containerTable(s), containerNotes(s), typesTable(s), workersTable(s))
 	if len(s.Decisions) > 0 {
 		text += "\n" + decisionsTable(s).String()
 	}
 	return text
 }
 
+// statusLine says whether all is well.
+func statusLine(s *supervisor.Status) string {
+	ready, wanted := 0, 0
+	for _, t := range s.Types {
+		ready, wanted = ready+min(t.Ready, t.Wanted), wanted+t.Wanted
+	}
+	return fmt.Sprintf("%s; %d of %d workers ready, up %s", s.Health, ready, wanted, span(s.UptimeMS))
+}
+
 func containerTable(s *supervisor.Status) *table {
 	c, t := &s.Container, &table{}
-	percent := func(p float64) string { return strconv.FormatFloat(p, 'f', 1, 64) + "%" }
 	t.row("LIMIT", "USED", "AVAILABLE", "HEADROOM", "RESERVE", "SWAP", "PRESSURE", "CPUS", "OOM KILLS")
 	t.row(optional(c.Limit, size), optional(c.Used, size), optional(c.Available, size), optional(c.Headroom, size),
 		optional(c.Reserve, size), optional(c.Swap, size),
-		optional(c.Pressure, func(p supervisor.Pressure) string { return percent(p.Some) + " some, " + percent(p.Full) + " full" }),
-		optional(c.CPULimit, func(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }),
+		optional(c.Pressure, someAndFull), optional(c.CPULimit, cpus),
 		strconv.FormatInt(c.OOMKills, 10))
 	return t
+}
+
+func someAndFull(p supervisor.Pressure) string {
+	return percent(p.Some) + " some, " + percent(p.Full) + " full"
 }
 
 func containerNotes(s *supervisor.Status) string {
@@ -180,8 +186,7 @@ func workersTable(s *supervisor.Status) *table {
 	row("PEAK", "WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
 	for _, w := range s.Workers {
 		row(optional(w.Peak, size), w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
-			optional(w.CPU, func(p float64) string { return strconv.FormatFloat(p, 'f', 1, 64) + "%" }),
-			strconv.Itoa(w.Restarts), optional(w.LastExit, func(s string) string { return s }))
+			optional(w.CPU, percent), strconv.Itoa(w.Restarts), optional(w.LastExit, func(s string) string { return s }))
 	}
 	return t
 }
