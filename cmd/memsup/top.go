@@ -28,7 +28,7 @@ func topCommand(status *int) *cobra.Command {
 			c, err := client(given)
 			switch {
 			case err != nil:
-			case isTerminal(os.Stdin) && isTerminal(os.Stdout):
+			case isTerminal(os.Stdin) && isTerminal(os.Stdout) && os.Getenv("TERM") != "dumb":
 				*status, err = runTop(cmd.Context(), c)
 			default:
 				err = printTop(cmd.Context(), cmd.OutOrStdout(), c)

@@ -27,7 +27,7 @@ type screen struct {
 }
 
 // top starts memsup top beside a memsup that runs.
-func (s *started) top(width, height uint16) *screen {
+func (s *started) top(width, height uint16, env ...string) *screen {
 	t := s.t
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -50,7 +50,7 @@ func (s *started) top(width, height uint16) *screen {
 	x := &screen{t: t, master: master, slave: slave, cmd: exec.Command("memsup", "top")}
 	x.resize(width, height)
 	x.before = x.termios()
-	x.cmd.Env = s.cmd.Env
+	x.cmd.Env = append(s.cmd.Env, append([]string{"TERM=xterm"}, env...)...)
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = slave, slave, slave
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := x.cmd.Start(); err != nil {
@@ -176,6 +176,20 @@ func TestTopRestoresTheTerminal(t *testing.T) {
 	x.until("no memsup answers")
 	x.seen = firstScreen
 	x.ends(3)
+}
+
+// A terminal that cannot move its cursor gets the text once.
+func TestTopOnADumbTerminal(t *testing.T) {
+	s := start(t, "--runtime-metrics", "100ms")
+	s.until("source=container")
+	x := s.top(80, 24, "TERM=dumb")
+	if before := x.until("web.1"); strings.Contains(before, "\x1b") {
+		t.Error("it got control sequences")
+	}
+	_ = x.cmd.Wait()
+	if code := x.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
 }
 
 // The frame fits into any screen, and says how many workers it does not show.
