@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,7 +38,9 @@ func start(t *testing.T, args ...string) *started {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	hung := time.AfterFunc(time.Minute, func() { _ = s.cmd.Process.Kill() })
 	t.Cleanup(func() {
+		hung.Stop()
 		_ = s.cmd.Process.Signal(unix.SIGTERM)
 		_ = s.cmd.Wait()
 	})

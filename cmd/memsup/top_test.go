@@ -56,7 +56,9 @@ func (s *started) top(width, height uint16, env ...string) *screen {
 	if err := x.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	hung := time.AfterFunc(30*time.Second, func() { _ = x.cmd.Process.Kill() })
 	t.Cleanup(func() {
+		hung.Stop()
 		if t.Failed() {
 			t.Logf("the screen: %q", x.seen)
 		}
