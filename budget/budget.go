@@ -9,6 +9,15 @@
 // all of them again, so a limit that changes is seen by the next Read. It keeps
 // its files open and allocates nothing. All quantities are bytes unless their
 // comment says otherwise. The package needs Linux and no privileges.
+//
+// Where no cgroup file system tells of memory, systemd is asked over D-Bus about
+// the unit and the slices around it, then cgmanager's socket about the cgroup, then
+// /proc about every process that can be seen; the first that answers at Open is
+// asked from then on. A goroutine asks it whenever Read does, and Read waits at
+// most 20 ms for it. An answer that comes later is for the next Read; when the last
+// one is 10 s old, Read says so by an error. Systemd tells nothing of page cache,
+// which therefore counts as used there, and processes nothing of what none of them
+// maps.
 package budget
 
 import (
@@ -35,7 +44,9 @@ type Memory struct {
 
 	// Used is the usage of the level that Limit belongs to (memory.current,
 	// memory.usage_in_bytes), page cache included. Where only the host limits it
-	// is MemTotal − MemAvailable. It is 0 where that level's file is missing.
+	// is MemTotal − MemAvailable, or, where neither a cgroup nor systemd or
+	// cgmanager tells, the sum over the processes that can be seen. It is 0 where
+	// that level's file is missing.
 	Used int64
 
 	// Available is how many anonymous bytes can still be taken before something
@@ -80,7 +91,8 @@ type Memory struct {
 	HostAvailable int64
 
 	// LimitFrom and AvailableFrom name the file that decided Limit, and the file of
-	// the limit that decided Available. They differ where a wider level is fuller
+	// the limit that decided Available, or what was asked in place of a file
+	// ("systemd: web.service/MemoryMax"). They differ where a wider level is fuller
 	// than a narrow one. They are empty where the limit of SetLimit decided.
 	LimitFrom     string
 	AvailableFrom string
@@ -103,42 +115,31 @@ type Budget struct {
 	stay     string // Stay's; "" is none
 	ceiling  int64  // SetLimit's; 0 is none
 	in       input
-}
 
-// rung is the source that answered.
-type rung uint8
-
-const (
-	rungHost rung = iota
-	rungCgroup1
-	rungCgroup2
-)
-
-func (r rung) String() string {
-	switch r {
-	case rungCgroup1:
-		return "cgroup v1"
-	case rungCgroup2:
-		return "cgroup v2"
-	default:
-		return "host"
-	}
+	feed   *feed // nil where files answer
+	quotas []quota
+	notes  []Source
+	missed []Missed
 }
 
 // ErrClosed is returned by the methods of a Budget after Close.
 var ErrClosed = errors.New("budget is closed")
 
 // Open finds the memory files of the cgroup that this process is in. Where there
-// are none the host's own numbers serve, so the error is that not even those can
-// be read, or a *FormatError. The caller closes the Budget.
+// are none it asks the other sources, each for at most a second; where none answers
+// the host's own numbers serve, so the error is that not even those can be read, or
+// a *FormatError. The caller closes the Budget.
 func Open() (*Budget, error) { return OpenAt("") }
 
 // OpenAt is Open for files below root: root/proc/self/mountinfo,
 // root/proc/self/cgroup, root/proc/meminfo and the cgroup mounts that the first of
-// them names, each under root.
+// them names, each under root. So are the sockets and processes.
 func OpenAt(root string) (*Budget, error) {
 	b := &Budget{root: strings.TrimRight(root, "/"), in: input{buf: make([]byte, 8<<10)}}
 	err := b.open()
+	if err == nil && b.rung == rungHost {
+		b.climb()
+	}
 	if err == nil && b.rung == rungHost {
 		_, err = b.readHost()
 	}
@@ -177,7 +178,8 @@ func (b *Budget) trim() {
 	}
 }
 
-// Read reads the numbers anew. It allocates nothing and costs one pread a file.
+// Read reads the numbers anew. Where there are files it allocates nothing and costs
+// one pread a file.
 // Files that have gone, as after a move to another cgroup that ended the old one,
 // are looked for again; where they stay missing, what remains is used. The error
 // is a *FormatError where a file does not say what the kernel would say, EMFILE,
@@ -193,6 +195,12 @@ func (b *Budget) Read() (Memory, error) {
 func (b *Budget) current() (Memory, error) {
 	if b.closed {
 		return Memory{}, ErrClosed
+	}
+	if b.feed != nil {
+		if err := b.ask(); err != nil {
+			return Memory{}, err
+		}
+		return b.read()
 	}
 	if b.found {
 		if m, err := b.read(); !b.stale() {
@@ -251,6 +259,12 @@ func (b *Budget) read() (Memory, error) {
 			m.apply(u, from, known)
 			known = true
 		}
+		if u.hasRoom {
+			m.Headroom = min(m.Headroom, u.room)
+		}
+		if b.rung == rungProcesses && !m.Limited {
+			m.Used = u.used
+		}
 	}
 	if b.in.err != nil {
 		return Memory{}, b.in.err
@@ -295,6 +309,8 @@ type usage struct {
 
 	high        int64
 	hasHigh     bool
+	room        int64 // what systemd says is free
+	hasRoom     bool
 	swapUsed    int64
 	hasSwap     bool
 	swapLimit   int64
@@ -331,7 +347,8 @@ func (b *Budget) SetLimit(n int64) {
 	b.ceiling = max(0, n)
 }
 
-// Rung names the kind of source that answers: "cgroup v2", "cgroup v1" or "host".
+// Rung names the kind of source that answers: "cgroup v2", "cgroup v1", "systemd",
+// "cgmanager", "processes" (their proportional set size, summed) or "host".
 func (b *Budget) Rung() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -344,7 +361,7 @@ func (b *Budget) Rung() string {
 func (b *Budget) Place() (dir string, v1, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.levels) == 0 {
+	if len(b.levels) == 0 || b.feed != nil {
 		return "", false, false
 	}
 	return b.levels[0].dir, b.rung == rungCgroup1, true
@@ -367,6 +384,9 @@ func (b *Budget) Cgroup2() (dir string, ok bool) {
 func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.feed != nil && !b.closed {
+		b.feed.close()
+	}
 	b.closed = true
 	return b.release()
 }

@@ -23,6 +23,9 @@ func (l *level) read2(in *input, own, need, swap bool) usage {
 	var u usage
 	u.limit, u.limited = l.limit.limitValue(in)
 	u.high, u.hasHigh = l.high.limitValue(in)
+	if l.room.state == fileTold {
+		u.room, u.hasRoom = l.room.value(in)
+	}
 	group, _ := l.oomGroup.value(in)
 	u.oomGroup = group == 1
 	if swap {
@@ -38,7 +41,7 @@ func (l *level) read2(in *input, own, need, swap bool) usage {
 	if swap && (own || u.swapLimited) {
 		u.swapUsed, u.hasSwap = l.swapUsage.value(in)
 	}
-	if !u.limited && !need {
+	if !u.limited && !need && l.usage.state != fileTold {
 		return u
 	}
 	u.used, _ = l.usage.value(in)

@@ -44,7 +44,7 @@ func (c CPU) String() string {
 // *FormatError.
 func (b *Budget) CPU() (CPU, error) {
 	b.mu.Lock()
-	p := b.places
+	p, told := b.places, b.quotas
 	b.mu.Unlock()
 	var in input
 	var c CPU
@@ -68,7 +68,7 @@ func (b *Budget) CPU() (CPU, error) {
 	}
 	c.Limit = int64(c.Allowed) * 1000
 	c.Limited = c.Allowed < c.Online
-	for _, q := range cpuQuotas(&in, p) {
+	for _, q := range cpuQuotas(&in, p, told) {
 		if !q.limited || c.HasQuota && q.milli >= c.Quota {
 			continue
 		}
@@ -177,8 +177,8 @@ type quota struct {
 }
 
 // cpuQuotas reads the quota of every visible level that has one to read, the
-// process's own level first.
-func cpuQuotas(in *input, p places) []quota {
+// process's own level first; else those that a source told.
+func cpuQuotas(in *input, p places, told []quota) []quota {
 	var quotas []quota
 	for _, dir := range p.find("cpu", false) {
 		file := dir + "/cpu.cfs_quota_us"
@@ -206,6 +206,9 @@ func cpuQuotas(in *input, p places) []quota {
 		if text, err := in.all(file); err == nil {
 			quotas = append(quotas, in.quota(file, text))
 		}
+	}
+	if len(quotas) == 0 {
+		return told
 	}
 	return quotas
 }

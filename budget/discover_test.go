@@ -93,6 +93,16 @@ func TestDiscovery(t *testing.T) {
 			want:   "/cg",
 		},
 		{
+			name: "single files of v1 mounted",
+			mounts: "30 23 0:26 /a/b/memory.limit_in_bytes /cg/memory.limit_in_bytes ro - cgroup cgroup rw,memory\n" +
+				"31 23 0:26 /a/b/memory.usage_in_bytes /cg/memory.usage_in_bytes ro - cgroup cgroup rw,memory\n" +
+				"32 23 0:26 /a/b/memory.stat /cg/memory.stat ro - cgroup cgroup rw,memory",
+			cgroup: "4:memory:/a/b\n",
+			files: "-- cg/memory.limit_in_bytes --\n1\n-- cg/memory.usage_in_bytes --\n1\n" +
+				"-- cg/memory.stat --\ntotal_inactive_file 0\ntotal_active_file 0\n",
+			want: "/cg",
+		},
+		{
 			name:   "a cgroup that is named like a file",
 			mounts: "30 23 0:26 /memory.slice /cg/memory.slice ro - cgroup2 cgroup rw",
 			cgroup: "0::/memory.slice/web\n",

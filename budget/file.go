@@ -11,8 +11,9 @@ type file struct {
 	path    string
 	fd      int
 	state   fileState
-	problem error // why it is missing
-	lost    bool  // it cannot be read any more
+	problem error  // why it is missing
+	lost    bool   // it cannot be read any more
+	text    []byte // of a file that is told
 }
 
 type fileState uint8
@@ -20,6 +21,7 @@ type fileState uint8
 const (
 	fileUnopened fileState = iota
 	fileMissing
+	fileTold // its text came from a source, which has no file to read
 	fileOpen
 	fileAnswered // it could be read at least once
 )
@@ -65,6 +67,8 @@ func (f *file) read(in *input) ([]byte, error) {
 	switch f.state {
 	case fileMissing:
 		return nil, f.problem
+	case fileTold:
+		return f.text, nil
 	case fileUnopened:
 		fd, err := open(f.path)
 		if in.lacking(f.path, err) {
@@ -93,6 +97,15 @@ func (f *file) read(in *input) ([]byte, error) {
 			in.buf = make([]byte, 2*n)
 		}
 	}
+}
+
+// told and untold are files as a source tells them, or why it does not.
+func told(path, text string) file {
+	return file{path: path, state: fileTold, text: []byte(text + "\n")}
+}
+
+func untold(path string, problem error) file {
+	return file{path: path, state: fileMissing, problem: problem}
 }
 
 // pread reads the file from its start. The kernel makes these texts in memory

@@ -17,12 +17,13 @@ type level struct {
 	failcnt, swapFails   file // v1
 	kmem, tasks          file // v1
 	peak, swapPeak       file // for LimitReached; swapPeak is v1's
+	room                 file // systemd's MemoryAvailable
 }
 
 // files are the files that l names, in the order in which Sources shows them.
 func (l *level) files() []*file {
 	return []*file{
-		&l.limit, &l.high, &l.usage, &l.peak, &l.stat, &l.swapLimit, &l.swapUsage, &l.swapPeak,
+		&l.limit, &l.high, &l.usage, &l.room, &l.peak, &l.stat, &l.swapLimit, &l.swapUsage, &l.swapPeak,
 		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup, &l.kmem, &l.tasks,
 	}
 }
@@ -44,7 +45,7 @@ func (l *level) ownOnly(f *file) bool {
 func (b *Budget) readLevel(i int, swap bool) usage {
 	own := i == 0
 	need := own && b.ceiling > 0
-	if b.rung == rungCgroup1 {
+	if b.rung.v1() {
 		return b.levels[i].read1(&b.in, own, need, swap)
 	}
 	return b.levels[i].read2(&b.in, own, need, swap)
@@ -105,6 +106,17 @@ func (b *Budget) levels1(dirs []string) []level {
 	}
 	return levels
 }
+
+// untold marks the files that the level's source does not have.
+func (l *level) untold() {
+	for _, f := range l.files() {
+		if f.path == "" {
+			f.state, f.problem = fileMissing, errUntold
+		}
+	}
+}
+
+var errUntold = errors.New("not told")
 
 // answers tells whether the level has a limit or a usage to read.
 func (l *level) answers(in *input) bool {

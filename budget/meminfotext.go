@@ -162,7 +162,7 @@ func (b *Budget) readMeminfo(m *Meminfo) error {
 		if l := b.decides(memory.LimitFrom); l != nil {
 			*m = Meminfo{text: m.text}
 			if text, err := l.stat.read(&b.in); err == nil {
-				b.in.reject(l.stat.path, m.parseStat(text, b.rung == rungCgroup1))
+				b.in.reject(l.stat.path, m.parseStat(text, b.rung.v1()))
 			}
 		}
 		m.narrow(memory, swapFree)

@@ -19,7 +19,7 @@ func (b *Budget) LimitReached() bool {
 		if u := b.readLevel(i, false); u.limited && l.peak.reached(&b.in, u.limit) {
 			return true
 		}
-		if b.rung != rungCgroup1 {
+		if !b.rung.v1() {
 			continue
 		}
 		if both, limited := l.swapLimit.limitValue(&b.in); limited && l.swapPeak.reached(&b.in, both) {

@@ -23,6 +23,7 @@ func (b *Budget) Sources() []Source {
 	if b.closed {
 		return nil
 	}
+	_ = b.ask() // what is told below is told with its reason where it is missing
 	var s []Source
 	if b.rung == rungHost {
 		s = append(s, Source{Name: "memory cgroup", File: b.root + "/proc/self/mountinfo", Missing: "no level with a limit or usage to read"})
@@ -31,14 +32,14 @@ func (b *Budget) Sources() []Source {
 		l := &b.levels[i]
 		for _, f := range l.files() {
 			switch {
-			case f.path == "" || i > 0 && l.ownOnly(f):
-			case f == &l.stat && b.rung == rungCgroup1:
+			case f.path == "" || i > 0 && l.ownOnly(f) || f == &l.stat && b.rung == rungProcesses:
+			case f == &l.stat && b.rung.v1():
 				s = append(s, b.keys(f, stat1Keys)...)
 			case f == &l.stat:
 				s = append(s, b.keys(f, stat2Keys)...)
 			case f == &l.tasks:
 				s = append(s, b.lines(f))
-			case f == &l.events && b.rung == rungCgroup1:
+			case f == &l.events && b.rung.v1():
 				s = append(s, b.keys(f, eventKeys[:1])...)
 			case f == &l.events:
 				s = append(s, b.keys(f, eventKeys)...)
@@ -47,6 +48,7 @@ func (b *Budget) Sources() []Source {
 			}
 		}
 	}
+	s = append(s, b.notes...)
 	s = append(s, b.hostSources()...)
 	s = append(s, rlimitSources()...)
 	return append(s, b.cpuSources()...)
@@ -117,7 +119,7 @@ func (b *Budget) hostSources() []Source {
 func (b *Budget) cpuSources() []Source {
 	var s []Source
 	var in input // a file that is not as it should be is listed as it is
-	for _, q := range cpuQuotas(&in, b.places) {
+	for _, q := range cpuQuotas(&in, b.places, b.quotas) {
 		s = append(s, Source{Name: base(q.file), File: q.file, Value: q.text})
 	}
 	for _, l := range b.cpuSets(&in, b.places) {

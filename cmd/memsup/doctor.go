@@ -110,19 +110,28 @@ func sources(b *budget.Budget) []finding {
 // surroundings are the things besides numbers on which memsup depends.
 func surroundings(b *budget.Budget) []finding {
 	cgroup := finding{Name: "cgroup mode", Value: modeName(cgroups.Mode()), From: "/sys/fs/cgroup"}
-	source := finding{Name: "memory from", Value: b.Rung()}
-	if b.Rung() == "host" {
-		source.Instead = "no memory cgroup can be read"
+	source := finding{Name: "memory from", Value: b.Rung(), Instead: explained[b.Rung()]}
+	better := []finding{source}
+	for _, m := range b.Missed() {
+		better = append(better, finding{Name: "– not from " + m.Rung, Missing: m.Why})
 	}
 	control := finding{Name: "control socket", Value: "a memsup answers"}
 	if _, err := supervisor.NewClient(""); err != nil {
 		control = finding{Name: "control socket", Missing: err.Error()}
 	}
-	return slices.Concat([]finding{cgroup, source}, watching(b), []finding{
+	return slices.Concat([]finding{cgroup}, better, watching(b), []finding{
 		initProcess(), control,
 		{Name: "signals ignored", Value: signalNames(spawn.Ignored)},
 		{Name: "signals blocked", Value: signalNames(spawn.Blocked)},
 	})
+}
+
+// explained is what to know of the sources that are not a cgroup's files.
+var explained = map[string]string{
+	"systemd":   "asked over D-Bus; page cache counts as used, as systemd does not tell of it",
+	"cgmanager": "asked over D-Bus; of what is around the process's cgroup only the limit is known",
+	"processes": "the proportional set size of all that can be seen in /proc; a limit is known by --limit alone",
+	"host":      "nothing around this process is known to limit its memory",
 }
 
 // watching is how pressure is heard here, and why not by better means.

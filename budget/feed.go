@@ -1,0 +1,122 @@
+package budget
+
+import (
+	"fmt"
+	"time"
+)
+
+// source tells levels where there is no cgroup file system. Asking it may take
+// time, and it is asked by one goroutine.
+type source interface {
+	// ask answers by the deadline or soon after, by an error if need be, and does
+	// what it can to be ready for the next question.
+	ask(deadline time.Time) (answer, error)
+	close()
+}
+
+// answer is what a source tells: levels in place of those of a cgroup, the
+// process's own first, with the texts that the files would have.
+type answer struct {
+	levels []level
+	quotas []quota
+	notes  []Source
+}
+
+const (
+	// patience is how long a source may take for an answer.
+	patience = time.Second
+	// moment is how long Read waits for one.
+	moment = 20 * time.Millisecond
+	// oldest is how old an answer Read goes by when none comes any more.
+	oldest = 10 * time.Second
+)
+
+// feed asks a source in a goroutine of its own. One question is under way at a
+// time, and nothing is asked that nobody wants to know.
+type feed struct {
+	questions chan struct{}
+	answers   chan answered
+	ended     chan struct{}
+	timer     *time.Timer
+	wait      time.Duration // how long ask waits
+	asked     bool          // an answer is to come
+	at        time.Time     // of the last good answer
+	problem   error         // why there was none since
+}
+
+type answered struct {
+	answer
+	err error
+	at  time.Time
+}
+
+func newFeed(s source) *feed {
+	f := &feed{questions: make(chan struct{}, 1), answers: make(chan answered, 1), ended: make(chan struct{}), timer: time.NewTimer(0), wait: patience + moment}
+	go func() {
+		defer close(f.ended)
+		defer s.close()
+		for range f.questions {
+			a, err := s.ask(time.Now().Add(patience))
+			f.answers <- answered{a, err, time.Now()}
+		}
+	}()
+	return f
+}
+
+// ask waits for a new answer and returns the newest one that came since
+// the last call. It is false where none did. Where the question before is still
+// not answered it does not wait.
+func (f *feed) ask() (a answer, ok bool) {
+	if f.asked {
+		select {
+		case got := <-f.answers:
+			a, ok = f.take(&got)
+		default:
+			return answer{}, false
+		}
+	}
+	f.questions <- struct{}{}
+	f.asked = true
+	f.timer.Reset(f.wait)
+	select {
+	case got := <-f.answers:
+		f.timer.Stop()
+		if newer, good := f.take(&got); good {
+			return newer, true
+		}
+	case <-f.timer.C:
+	}
+	return a, ok
+}
+
+func (f *feed) take(got *answered) (answer, bool) {
+	f.asked = false
+	if f.problem = got.err; got.err != nil {
+		return answer{}, false
+	}
+	f.at = got.at
+	return got.answer, true
+}
+
+// err is why there is no answer that is new enough to go by.
+func (f *feed) err() error {
+	switch age := time.Since(f.at); {
+	case !f.at.IsZero() && age < oldest:
+		return nil
+	case f.problem != nil:
+		return f.problem
+	case f.at.IsZero():
+		return fmt.Errorf("no answer within %s", patience)
+	default:
+		return fmt.Errorf("no answer for %s", age.Round(time.Second))
+	}
+}
+
+// close ends the goroutine and waits for it. Where a question is under way it
+// ends by itself when that is answered or patience is over.
+func (f *feed) close() {
+	close(f.questions)
+	if !f.asked {
+		<-f.ended
+	}
+}

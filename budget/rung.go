@@ -1,0 +1,122 @@
+package budget
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// rung is the source that answered. A higher one knows more.
+type rung uint8
+
+const (
+	rungHost rung = iota
+	rungProcesses
+	rungCgmanager
+	rungSystemd
+	rungCgroup1
+	rungCgroup2
+)
+
+func (r rung) String() string {
+	switch r {
+	case rungCgroup1:
+		return "cgroup v1"
+	case rungCgroup2:
+		return "cgroup v2"
+	case rungSystemd:
+		return "systemd"
+	case rungCgmanager:
+		return "cgmanager"
+	case rungProcesses:
+		return "processes"
+	default:
+		return "host"
+	}
+}
+
+// v1 tells whether the levels' texts are those of cgroup v1.
+func (r rung) v1() bool { return r == rungCgroup1 || r == rungCgmanager }
+
+// Missed is a better source than the one that answers.
+type Missed struct {
+	Rung string // "cgroup", else its name as in Budget.Rung
+	Why  string // why it does not answer here
+}
+
+// Missed lists the sources that were asked before the one that answers did, and
+// why they do not answer. It is empty where cgroup files do.
+func (b *Budget) Missed() []Missed {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.missed
+}
+
+// climb asks the sources besides the cgroups' files, from the best one down, until
+// one answers. It asks none where the cgroups have the last word.
+func (b *Budget) climb() {
+	why, final := b.places.why()
+	b.missed = []Missed{{"cgroup", why}}
+	if final {
+		return
+	}
+	for _, r := range []struct {
+		rung
+		source
+	}{
+		{rungSystemd, &systemd{root: b.root}},
+		{rungCgmanager, &cgmanager{root: b.root}},
+		{rungProcesses, newProcesses(b.root + "/proc")},
+	} {
+		f := newFeed(r.source)
+		if a, ok := f.ask(); ok {
+			f.wait = moment
+			b.rung, b.feed = r.rung, f
+			b.hear(a)
+			return
+		}
+		b.missed = append(b.missed, Missed{r.rung.String(), f.err().Error()})
+		f.close()
+	}
+}
+
+// ask has the feed's source tell its numbers anew, where there is one.
+func (b *Budget) ask() error {
+	if b.feed == nil {
+		return nil
+	}
+	if a, ok := b.feed.ask(); ok {
+		b.hear(a)
+	}
+	if err := b.feed.err(); err != nil {
+		return fmt.Errorf("%s: %w", b.rung, err)
+	}
+	return nil
+}
+
+func (b *Budget) hear(a answer) { b.levels, b.quotas, b.notes = a.levels, a.quotas, a.notes }
+
+// why says why no cgroup's files tell of memory. It is final where that is the
+// answer: the machine's root cgroup has no limit.
+func (p places) why() (why string, final bool) {
+	if len(p.mounts) == 0 {
+		return "no cgroup file system is mounted", false
+	}
+	if dirs := p.find("memory", false); len(dirs) > 0 {
+		return dirs[0] + " has no memory.limit_in_bytes to read", false
+	}
+	dirs := p.find("memory", true)
+	if len(dirs) == 0 {
+		return "no cgroup with the memory controller is mounted", false
+	}
+	top := dirs[len(dirs)-1]
+	var in input
+	if text, err := in.all(top + "/cgroup.controllers"); err == nil {
+		for _, controller := range bytes.Fields(text) {
+			if string(controller) == "memory" {
+				return "this process is in the machine's root cgroup, which has no limit", true
+			}
+		}
+		return top + " has no memory controller", false
+	}
+	return dirs[0] + " has no memory.max to read", false
+}

@@ -1,0 +1,30 @@
+package budget
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWhyNoCgroup has cgroups that tell nothing of memory.
+func TestWhyNoCgroup(t *testing.T) {
+	const v2mount = "30 23 0:26 / /cg ro - cgroup2 cgroup rw\n"
+	for name, tt := range map[string]struct{ mounts, files, why, rung string }{
+		"none":                 {"", "", "no cgroup file system is mounted", "processes"},
+		"hybrid":               {"30 23 0:26 / /cg ro - cgroup cgroup rw,pids\n", "", "no cgroup with the memory controller is mounted", "processes"},
+		"v1 that is hidden":    {"30 23 0:26 / /cg ro - cgroup cgroup rw,memory\n", "-- cg/x --\n", "/cg has no memory.limit_in_bytes to read", "processes"},
+		"v2 that is hidden":    {v2mount, "-- cg/x --\n", "/cg has no memory.max to read", "processes"},
+		"v2 without memory":    {v2mount, "-- cg/cgroup.controllers --\ncpu pids\n", "/cg has no memory controller", "processes"},
+		"the machine's root":   {v2mount, "-- cg/cgroup.controllers --\ncpu memory pids\n", "this process is in the machine's root cgroup, which has no limit", "host"},
+		"something that is it": {v2mount, "-- cg/memory.max --\nmax\n", "", "cgroup v2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := unpack(t, "-- proc/meminfo --\nMemTotal: 1048576 kB\nMemAvailable: 524288 kB\n-- proc/self/cgroup --\n0::/\n"+
+				"-- proc/7/statm --\n"+statm(1024, 0)+"-- proc/7/smaps_rollup --\n"+rollup(1024, 1024, 0)+
+				"-- proc/self/mountinfo --\n"+tt.mounts+tt.files)
+			b := openTree(t, root)
+			if why := strings.ReplaceAll(missed(b, "cgroup"), root, ""); why != tt.why || b.Rung() != tt.rung {
+				t.Errorf("%s, because of no cgroup %q; want %s, %q", b.Rung(), why, tt.rung, tt.why)
+			}
+		})
+	}
+}
