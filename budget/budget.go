@@ -15,9 +15,9 @@
 // /proc about every process that can be seen; the first that answers at Open is
 // asked from then on. A goroutine asks it whenever Read does, and Read waits at
 // most 20 ms for it. An answer that comes later is for the next Read; when the last
-// one is 10 s old, Read says so by an error. Systemd tells nothing of page cache,
-// which therefore counts as used there, and processes nothing of what none of them
-// maps.
+// one is 10 s old, Read says so by an error. A better one that was there at Open and
+// did not answer is asked again every 10 s. Systemd tells nothing of page cache,
+// which therefore counts as used there, and /proc nothing of what no process maps.
 package budget
 
 import (
@@ -117,6 +117,7 @@ type Budget struct {
 	in       input
 
 	feed   *feed // nil where files answer
+	late   []late
 	quotas []quota
 	notes  []Source
 	missed []Missed
@@ -126,7 +127,7 @@ type Budget struct {
 var ErrClosed = errors.New("budget is closed")
 
 // Open finds the memory files of the cgroup that this process is in. Where there
-// are none it asks the other sources, each for at most a second; where none answers
+// are none it asks the other sources, each for at most two seconds; where none answers
 // the host's own numbers serve, so the error is that not even those can be read, or
 // a *FormatError. The caller closes the Budget.
 func Open() (*Budget, error) { return OpenAt("") }
@@ -196,10 +197,10 @@ func (b *Budget) current() (Memory, error) {
 	if b.closed {
 		return Memory{}, ErrClosed
 	}
+	if err := b.ask(); err != nil {
+		return Memory{}, err
+	}
 	if b.feed != nil {
-		if err := b.ask(); err != nil {
-			return Memory{}, err
-		}
 		return b.read()
 	}
 	if b.found {
@@ -384,8 +385,8 @@ func (b *Budget) Cgroup2() (dir string, ok bool) {
 func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.feed != nil && !b.closed {
-		b.feed.close()
+	if !b.closed {
+		b.hangUp()
 	}
 	b.closed = true
 	return b.release()

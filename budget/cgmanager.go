@@ -3,6 +3,7 @@ package budget
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -19,7 +20,7 @@ type cgmanager struct {
 
 func (c *cgmanager) ask(deadline time.Time) (a answer, err error) {
 	if !exists(c.root + cgmanagerSocket) {
-		return answer{}, fmt.Errorf("%s: is not there", cgmanagerSocket)
+		return answer{}, fmt.Errorf("%s: %w", cgmanagerSocket, os.ErrNotExist)
 	}
 	if c.bus == nil {
 		c.bus, err = dialBus(c.root+cgmanagerSocket, deadline)

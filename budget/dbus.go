@@ -138,8 +138,8 @@ func (b *bus) call(m method, args ...any) ([]any, error) {
 	}
 }
 
-// longestMessage is far above what is asked for here.
-const longestMessage = 64 << 10
+// longestMessage is far above what is asked for here, all properties of a unit.
+const longestMessage = 1 << 20
 
 var errMalformed = errors.New("malformed D-Bus message")
 

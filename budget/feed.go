@@ -24,10 +24,11 @@ type answer struct {
 
 const (
 	// patience is how long a source may take for an answer.
-	patience = time.Second
+	patience = 2 * time.Second
 	// moment is how long Read waits for one.
 	moment = 20 * time.Millisecond
-	// oldest is how old an answer Read goes by when none comes any more.
+	// oldest is how old an answer Read goes by when none comes any more, and after
+	// how long a source that did not answer is asked again.
 	oldest = 10 * time.Second
 )
 
@@ -39,7 +40,8 @@ type feed struct {
 	ended     chan struct{}
 	timer     *time.Timer
 	wait      time.Duration // how long ask waits
-	asked     bool          // an answer is to come
+	asked     bool      // an answer is to come
+	when      time.Time // of the last question
 	at        time.Time     // of the last good answer
 	problem   error         // why there was none since
 }
@@ -75,8 +77,7 @@ func (f *feed) ask() (a answer, ok bool) {
 			return answer{}, false
 		}
 	}
-	f.questions <- struct{}{}
-	f.asked = true
+	f.question()
 	f.timer.Reset(f.wait)
 	select {
 	case got := <-f.answers:
@@ -87,6 +88,27 @@ func (f *feed) ask() (a answer, ok bool) {
 	case <-f.timer.C:
 	}
 	return a, ok
+}
+
+func (f *feed) question() {
+	f.questions <- struct{}{}
+	f.asked, f.when = true, time.Now()
+}
+
+// poll returns a late answer, if there is one, and asks now and then for another.
+// It does not wait.
+func (f *feed) poll() (answer, bool) {
+	if !f.asked && time.Since(f.when) >= oldest {
+		f.question()
+	}
+	if f.asked {
+		select {
+		case got := <-f.answers:
+			return f.take(&got)
+		default:
+		}
+	}
+	return answer{}, false
 }
 
 func (f *feed) take(got *answered) (answer, bool) {

@@ -2,7 +2,10 @@ package budget
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
+	"slices"
 )
 
 // rung is the source that answered. A higher one knows more.
@@ -48,7 +51,7 @@ type Missed struct {
 func (b *Budget) Missed() []Missed {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.missed
+	return slices.Clone(b.missed)
 }
 
 // climb asks the sources besides the cgroups' files, from the best one down, until
@@ -60,8 +63,8 @@ func (b *Budget) climb() {
 		return
 	}
 	for _, r := range []struct {
-		rung
-		source
+		rung   rung
+		source source
 	}{
 		{rungSystemd, &systemd{root: b.root}},
 		{rungCgmanager, &cgmanager{root: b.root}},
@@ -75,12 +78,51 @@ func (b *Budget) climb() {
 			return
 		}
 		b.missed = append(b.missed, Missed{r.rung.String(), f.err().Error()})
-		f.close()
+		if errors.Is(f.err(), os.ErrNotExist) {
+			f.close()
+		} else {
+			b.late = append(b.late, late{r.rung, f})
+		}
 	}
 }
 
-// ask has the feed's source tell its numbers anew, where there is one.
+// late is a source that is there and did not answer at Open, as systemd may not
+// while the machine boots. The best comes first.
+type late struct {
+	rung rung
+	feed *feed
+}
+
+// promote goes over to a better source that answers by now.
+func (b *Budget) promote() {
+	for i, l := range b.late {
+		a, ok := l.feed.poll()
+		if !ok {
+			continue
+		}
+		if b.feed != nil {
+			b.feed.close()
+		}
+		b.rung, b.feed = l.rung, l.feed
+		b.feed.wait = moment
+		b.hear(a)
+		for _, worse := range b.late[i+1:] {
+			worse.feed.close()
+		}
+		b.late = b.late[:i]
+		for j, m := range b.missed {
+			if m.Rung == l.rung.String() {
+				b.missed = b.missed[:j]
+				break
+			}
+		}
+		return
+	}
+}
+
+// ask has the best source that answers tell its numbers anew, where files do not.
 func (b *Budget) ask() error {
+	b.promote()
 	if b.feed == nil {
 		return nil
 	}
@@ -91,6 +133,16 @@ func (b *Budget) ask() error {
 		return fmt.Errorf("%s: %w", b.rung, err)
 	}
 	return nil
+}
+
+// hangUp ends all asking.
+func (b *Budget) hangUp() {
+	if b.feed != nil {
+		b.feed.close()
+	}
+	for _, l := range b.late {
+		l.feed.close()
+	}
 }
 
 func (b *Budget) hear(a answer) { b.levels, b.quotas, b.notes = a.levels, a.quotas, a.notes }

@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/godbus/dbus/v5"
 )
 
 // The sockets on which systemd is asked. The first is its own and root's alone.
@@ -21,16 +25,10 @@ const (
 // limits and usage and nothing of what can be reclaimed, so that page cache counts
 // as used.
 type systemd struct {
-	root  string
-	bus   *bus
-	units []unit // the process's own first
-	// unknown are properties that this version does not have.
-	unknown map[string]error
-}
-
-// unit is a unit and the object that stands for it.
-type unit struct {
-	name, path, iface string
+	root   string
+	bus    *bus
+	socket string // that the bus is on
+	own    string // the object of this process's unit
 }
 
 func (s *systemd) ask(deadline time.Time) (answer, error) {
@@ -59,10 +57,14 @@ func (s *systemd) close() {
 
 // connect finds the own unit by systemd's own socket, else by the system bus.
 func (s *systemd) connect(deadline time.Time) error {
+	if !exists(s.root+systemdSocket) && !exists(s.root+systemBus) {
+		return fmt.Errorf("%s and %s: %w", systemdSocket, systemBus, os.ErrNotExist)
+	}
 	var problems []string
 	for i, socket := range []string{systemdSocket, systemBus} {
-		err := errors.New("is not there")
+		err := os.ErrNotExist
 		if exists(s.root + socket) {
+			s.socket = socket
 			if err = s.reach(socket, time.Now().Add(time.Until(deadline)/time.Duration(2-i))); err == nil {
 				return s.bus.conn.SetDeadline(deadline)
 			}
@@ -80,53 +82,47 @@ func (s *systemd) reach(socket string, deadline time.Time) (err error) {
 	if socket == systemBus {
 		const name = "org.freedesktop.DBus"
 		if _, err := s.bus.call(method{name, "/org/freedesktop/DBus", name, "Hello"}); err != nil {
-			return fmt.Errorf("Hello: %w", err)
+			return fmt.Errorf("to Hello: %w", err)
 		}
 	}
-	s.unknown = make(map[string]error)
-	s.units, err = s.around()
-	return err
+	manager := method{systemdName, "/org/freedesktop/systemd1", systemdName + ".Manager", "GetUnitByPID"}
+	if s.own, err = objectPath(s.bus.call(manager, uint32(0))); err != nil { // 0 is who asks
+		return fmt.Errorf("to GetUnitByPID: %w", err)
+	}
+	return nil
 }
 
 const (
-	systemdName     = "org.freedesktop.systemd1"
-	systemdManager  = systemdName + ".Manager"
-	mostUnits       = 32 // systemd nests no deeper; a circle of slices ends here
-	rootSlice       = "-.slice"
-	unknownProperty = "org.freedesktop.DBus.Error.UnknownProperty"
+	systemdName  = "org.freedesktop.systemd1"
+	unitsPath    = "/org/freedesktop/systemd1/unit/"
+	mostUnits    = 32        // a circle of slices ends here
+	rootSlice    = "-.slice" // the whole machine
+	infinity     = uint64(math.MaxUint64)
+	effectiveMax = "EffectiveMemoryMax"
 )
 
-// around finds the unit of this process and the slices that it is in, but for the
-// root slice, which is the whole machine.
-func (s *systemd) around() ([]unit, error) {
-	manager := method{systemdName, "/org/freedesktop/systemd1", systemdManager, "GetUnitByPID"}
-	path, err := objectPath(s.bus.call(manager, uint32(0))) // 0 is who asks
-	if err != nil {
-		return nil, fmt.Errorf("GetUnitByPID: %w", err)
-	}
-	name, err := first[string](s.get(path, systemdName+".Unit", "Id"))
-	if err != nil {
-		return nil, fmt.Errorf("Id: %w", err)
-	}
-	var units []unit
-	for name != "" && name != rootSlice && len(units) < mostUnits {
-		u := unit{name, path, unitInterface(name)}
-		units = append(units, u)
-		if name, err = first[string](s.get(path, u.iface, "Slice")); err != nil {
-			return nil, fmt.Errorf("Slice of %s: %w", u.name, err)
-		}
-		if name == "" || name == rootSlice {
-			break
-		}
-		manager.name = "GetUnit"
-		if path, err = objectPath(s.bus.call(manager, name)); err != nil {
-			return nil, fmt.Errorf("GetUnit %s: %w", name, err)
+// unitPath is the object of a unit: all but letters, and digits within, are escaped.
+func unitPath(name string) string {
+	path := []byte(unitsPath)
+	for i, c := range []byte(name) {
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || i > 0 && c >= '0' && c <= '9' {
+			path = append(path, c)
+		} else {
+			path = fmt.Appendf(path, "_%02x", c)
 		}
 	}
-	if len(units) == 0 {
-		return nil, errors.New("this process is in the root slice")
+	return string(path)
+}
+
+// unitName undoes unitPath. It is false where no unit has that object.
+func unitName(path string) (string, bool) {
+	escaped, ok := strings.CutPrefix(path, unitsPath)
+	if !ok {
+		return "", false
 	}
-	return units, nil
+	name := strings.ReplaceAll(escaped, "_", "%")
+	name, err := url.PathUnescape(name)
+	return name, err == nil && unitPath(name) == path
 }
 
 // unitInterface is the interface of a unit's kind: of "web.service"
@@ -139,115 +135,111 @@ func unitInterface(name string) string {
 	return systemdName + "." + strings.ToUpper(kind[:1]) + kind[1:]
 }
 
-// get asks for a property.
-func (s *systemd) get(path, iface, property string) ([]any, error) {
-	return s.bus.call(method{systemdName, path, "org.freedesktop.DBus.Properties", "Get"}, iface, property)
-}
-
 // levels are the units' numbers in the form of cgroup v2's files.
 func (s *systemd) levels() (answer, error) {
-	var a answer
-	lowest := uint64(math.MaxUint64)
-	for i := range s.units {
-		u := &s.units[i]
-		l := level{dir: "systemd: " + u.name}
-		var usage, limit uint64
-		for _, p := range []struct {
-			file     *file
-			property string
-			value    *uint64
-			ownOnly  bool
-		}{
-			{&l.limit, "MemoryMax", &limit, false},
-			{&l.usage, "MemoryCurrent", &usage, false},
-			{&l.high, "MemoryHigh", nil, false},
-			{&l.swapLimit, "MemorySwapMax", nil, false},
-			{&l.swapUsage, "MemorySwapCurrent", nil, true},
-			{&l.room, "MemoryAvailable", nil, true},
-		} {
-			if p.ownOnly && i > 0 {
-				continue
-			}
-			n, err := s.number(u, p.property)
-			if err != nil && !isRefusal(err) {
-				return answer{}, err
-			}
-			*p.file = toldNumber(l.dir+"/"+p.property, n, err)
-			if p.value != nil {
-				*p.value = n
-			}
+	name, ok := unitName(s.own)
+	if !ok {
+		return answer{}, fmt.Errorf("%s is no unit", s.own)
+	}
+	a := answer{notes: []Source{{Name: "systemd", File: s.socket, Value: name}}}
+	lowest, effective := infinity, infinity
+	own := name
+	for range mostUnits {
+		if name == "" || name == rootSlice {
+			break
 		}
-		if l.limit.state == fileTold {
-			lowest = min(lowest, limit)
+		u, err := s.unit(name)
+		if err != nil {
+			return answer{}, fmt.Errorf("%s: %w", name, err)
 		}
-		if l.usage.state == fileTold || l.limit.state == fileTold && limit != math.MaxUint64 {
-			l.untold()
-			a.levels = append(a.levels, l)
+		if name == own {
+			effective = u.effective
+			a.notes = append(a.notes, u.note)
 		}
-		n, err := s.number(u, "CPUQuotaPerSecUSec")
-		if err != nil && !isRefusal(err) {
-			return answer{}, err
+		lowest = min(lowest, u.limit)
+		if u.usage.state == fileTold || u.limit != infinity {
+			a.levels = append(a.levels, u.level)
 		}
-		if err == nil {
-			a.quotas = append(a.quotas, unitQuota(l.dir+"/CPUQuotaPerSecUSec", n))
-		}
+		a.quotas = append(a.quotas, u.quotas...)
+		name = u.slice
 	}
 	if len(a.levels) == 0 {
-		return answer{}, fmt.Errorf("%s has no limit, and its memory is not accounted", s.units[0].name)
+		return answer{}, fmt.Errorf("%s has no limit, and its memory is not accounted", own)
 	}
-	return s.effective(a, lowest)
-}
-
-// effective adds the limit of what is around the units and cannot be asked, where
-// systemd (256 and newer) knows it.
-func (s *systemd) effective(a answer, lowest uint64) (answer, error) {
-	const property = "EffectiveMemoryMax"
-	n, err := s.number(&s.units[0], property)
-	if err != nil && !isRefusal(err) {
-		return answer{}, err
-	}
-	own := &a.levels[0]
-	note := Source{Name: property, File: own.dir + "/" + property}
-	if err != nil {
-		note.Missing = err.Error()
-	} else {
-		note.Value = limitText(n)
-	}
-	a.notes = append(a.notes, note)
+	// What is around the units and cannot be asked systemd knows from version 256
+	// on. The root slice counts as limited to the machine's memory.
 	var info syscall.Sysinfo_t
-	// The root slice counts as limited to the machine's memory.
-	if err == nil && n < lowest && syscall.Sysinfo(&info) == nil && n < uint64(info.Totalram)*uint64(info.Unit) {
-		l := level{dir: own.dir, limit: toldNumber(note.File, n, nil), usage: own.usage}
+	if effective < lowest && syscall.Sysinfo(&info) == nil && effective < uint64(info.Totalram)*uint64(info.Unit) {
+		l := level{dir: a.levels[0].dir, limit: told(unitFile(own, effectiveMax), limitText(effective)), usage: a.levels[0].usage}
 		l.untold()
 		a.levels = append(a.levels, l)
 	}
 	return a, nil
 }
 
-// number asks for a property that is a number.
-func (s *systemd) number(u *unit, property string) (uint64, error) {
-	if err := s.unknown[u.iface+property]; err != nil {
-		return 0, err
-	}
-	n, err := first[uint64](s.get(u.path, u.iface, property))
-	var r *refusal
-	if errors.As(err, &r) && r.name == unknownProperty {
-		s.unknown[u.iface+property] = err
-	}
-	if err != nil && r == nil {
-		err = fmt.Errorf("%s of %s: %w", property, u.name, err)
-	}
-	return n, err
+// unit is what one unit's properties tell.
+type unit struct {
+	level
+	limit, effective uint64
+	slice            string
+	quotas           []quota
+	note             Source // of effective
 }
+
+// unit asks for all properties of a unit at once: a busy systemd takes its time
+// for each question.
+func (s *systemd) unit(name string) (u unit, err error) {
+	get := method{systemdName, unitPath(name), "org.freedesktop.DBus.Properties", "GetAll"}
+	all, err := first[map[string]dbus.Variant](s.bus.call(get, unitInterface(name)))
+	if err != nil {
+		return u, err
+	}
+	u.dir, u.effective = "systemd: "+name, infinity
+	number := func(property string) (n uint64, f file) {
+		path := unitFile(name, property)
+		value, ok := all[property]
+		if !ok {
+			return infinity, untold(path, errors.New("this systemd does not tell it"))
+		}
+		n, ok = value.Value().(uint64)
+		if !ok && err == nil {
+			err = fmt.Errorf("%s: %w: want a number, got %T", property, errMalformed, value.Value())
+		}
+		return n, toldNumber(path, n)
+	}
+	u.limit, u.level.limit = number("MemoryMax")
+	_, u.usage = number("MemoryCurrent")
+	_, u.high = number("MemoryHigh")
+	_, u.room = number("MemoryAvailable")
+	_, u.swapLimit = number("MemorySwapMax")
+	_, u.swapUsage = number("MemorySwapCurrent")
+	u.untold()
+	var f file
+	u.effective, f = number(effectiveMax)
+	u.note = Source{Name: effectiveMax, File: f.path, Value: limitText(u.effective)}
+	if f.state == fileMissing {
+		u.note.Value, u.note.Missing = "", f.problem.Error()
+	}
+	if n, f := number("CPUQuotaPerSecUSec"); f.state == fileTold {
+		u.quotas = []quota{unitQuota(f.path, n)}
+	}
+	if slice, ok := all["Slice"]; ok {
+		if u.slice, ok = slice.Value().(string); !ok && err == nil {
+			err = fmt.Errorf("Slice: %w: want a text, got %T", errMalformed, slice.Value())
+		}
+	}
+	return u, err
+}
+
+// unitFile stands for a property where others have the path of a file.
+func unitFile(unit, property string) string { return "systemd: " + unit + "/" + property }
 
 // toldNumber is a property as the text of a file. The largest number is what
 // systemd has for infinity and for what is not known.
-func toldNumber(path string, n uint64, err error) file {
+func toldNumber(path string, n uint64) file {
 	property := base(path)
 	switch {
-	case err != nil:
-		return untold(path, err)
-	case n != math.MaxUint64:
+	case n != infinity:
 	case property == "MemoryCurrent" || property == "MemorySwapCurrent" || property == "MemoryAvailable":
 		return untold(path, errors.New("is not accounted"))
 	}
@@ -255,7 +247,7 @@ func toldNumber(path string, n uint64, err error) file {
 }
 
 func limitText(n uint64) string {
-	if n == math.MaxUint64 {
+	if n == infinity {
 		return "max"
 	}
 	return strconv.FormatUint(n, 10)

@@ -80,9 +80,10 @@ func (s *supervisor) container() Container {
 			c.Sources = append(c.Sources, m.LimitFrom)
 		}
 	}
-	if s.cpus > 0 {
-		cpus := float64(s.cpus) / 1000
+	if s.cpu.Limit > 0 {
+		cpus := float64(s.cpu.Limit) / 1000
 		c.CPULimit = &cpus
+		c.Sources = append(c.Sources, s.cpu.LimitFrom)
 	}
 	if s.pressure != nil {
 		if some, full, ok := s.pressure.PSI(); ok {

@@ -182,9 +182,9 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 			number("MEM_SHARE", share)
 		}
 	}
-	if s.cpus > 0 {
-		env = append(env, "CPU_LIMIT="+strconv.FormatFloat(float64(s.cpus)/1000, 'f', -1, 64))
-		vars["CPU_LIMIT"] = float64(s.cpus) / 1000
+	if s.cpu.Limit > 0 {
+		env = append(env, "CPU_LIMIT="+s.cpu.String())
+		vars["CPU_LIMIT"] = float64(s.cpu.Limit) / 1000
 	}
 	if s.c.Command == nil {
 		env = append(env, "PS="+w.name)

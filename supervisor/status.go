@@ -25,8 +25,8 @@ type Container struct {
 	CPULimit  *float64  `json:"cpu_limit"` // CPUs
 	OOMKills  int64     `json:"oom_kills"` // since memsup started
 	Ceiling   *int64    `json:"ceiling"`   // learned from a kill
-	Sources   []string  `json:"sources"`
-	Rung      string    `json:"rung"` // how pressure is heard
+	Sources   []string  `json:"sources"`   // the rung, and the files that decided limit and cpu_limit
+	Rung      string    `json:"rung"`      // how pressure is heard
 }
 
 // Pressure is PSI over the last ten seconds, in percent of the time.

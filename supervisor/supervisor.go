@@ -61,7 +61,8 @@ type supervisor struct {
 	mem      budget.Memory
 	memAt    time.Duration
 	memOK    bool
-	cpus     int64         // thousandths
+	cpu      budget.CPU
+	cpuAt    time.Duration // when it was read
 	oomSeen  int64         // kernel's oom_kill count that has been explained
 	oomBase  int64         // the same at the start
 	oomSince time.Duration // when a kill not yet explained was first seen

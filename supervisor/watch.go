@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/memsup/memsup/budget"
@@ -22,9 +23,21 @@ func (s *supervisor) openBudget() {
 		s.mem, s.memOK = m, true
 		s.oomSeen, s.oomBase = m.OOMKills, m.OOMKills
 	}
-	if cpu, err := b.CPU(); err == nil {
-		s.cpus = cpu.Limit
+	s.readCPU(0)
+}
+
+// readCPU reads the CPU limit, which may change as the memory's may.
+func (s *supervisor) readCPU(now time.Duration) (changed bool) {
+	cpu, err := s.budget.CPU()
+	if err != nil {
+		s.once("cpu", "cannot read how much CPU there is", "error", err)
+		return false
 	}
+	if changed = s.cpu.Limit > 0 && cpu.Limit != s.cpu.Limit; changed {
+		s.log.info("the CPU limit changed", "from", s.cpu, "to", cpu, "source", cpu.LimitFrom)
+	}
+	s.cpu, s.cpuAt = cpu, now
+	return changed
 }
 
 // greet says once what was found.
@@ -35,6 +48,13 @@ func (s *supervisor) greet() {
 	}
 	s.log.info("memsup "+s.c.Version, "limit", mib(s.mem.Limit), "source", source, "available", mib(s.mem.Available),
 		"reserve", mib(s.pcfg.ReserveFor(s.mem.Limit)), "watching", s.rung())
+	if missed := s.budget.Missed(); len(missed) > 0 {
+		why := make([]string, len(missed))
+		for i, m := range missed {
+			why[i] = m.Rung + " (" + m.Why + ")"
+		}
+		s.log.info("no cgroup's files tell of memory", "asked instead", s.budget.Rung(), "not", strings.Join(why, ", "))
+	}
 	if s.mem.OOMGroup {
 		s.log.warn("memory.oom.group is set: one kill by the kernel ends the whole container, so workers go earlier, below their minimum too")
 	}
@@ -62,6 +82,10 @@ func (s *supervisor) look(now time.Duration) bool {
 		s.budget.Rung() == "cgroup v1" && s.budget.LimitReached()
 	s.mem, s.memOK, s.memAt = m, true, now
 	s.feel(now)
+	// It takes many more files than memory and decides less.
+	if s.budget != nil && now-s.cpuAt >= time.Second && s.readCPU(now) {
+		changed = true
+	}
 	if changed {
 		s.configurePolicy()
 	}
@@ -324,7 +348,7 @@ func (s *supervisor) rangeOf(t *processType) (lo, hi int) {
 }
 
 // autoMax is the most workers that auto comes to: four for each CPU.
-func (s *supervisor) autoMax() int { return int(4 * ((s.cpus + 999) / 1000)) }
+func (s *supervisor) autoMax() int { return int(4 * ((s.cpu.Limit + 999) / 1000)) }
 
 // wanted is how many slots a type should have now.
 func (s *supervisor) wanted(t *processType) int {

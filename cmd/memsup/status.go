@@ -151,6 +151,9 @@ func containerNotes(s *supervisor.Status) string {
 	if c.Ceiling != nil {
 		notes += "an OOM kill taught that the limit is " + size(*c.Ceiling) + "\n"
 	}
+	if len(c.Sources) > 0 {
+		notes += "limits from " + strings.Join(c.Sources, ", ") + "\n"
+	}
 	if c.Rung != "" {
 		notes += "watching by " + c.Rung + "\n"
 	}
