@@ -15,9 +15,9 @@ import (
 
 // bus is a connection to a D-Bus daemon, or to a peer without one. The library
 // makes and takes apart the messages. Its own connection is not used: a goroutine
-// in there ends the whole process at a malformed message, PID 1 and with it the
-// container. Here one call is made at a time, and what waits does so until the
-// deadline.
+// in there panics at a signal without the arguments that it should have, which
+// would end PID 1 and with it the container. Here one call is made at a time, and
+// what waits does so until the deadline.
 type bus struct {
 	conn   net.Conn
 	serial uint32
@@ -168,7 +168,8 @@ func (b *bus) frame() ([]byte, error) {
 	return frame, err
 }
 
-// decode takes a message apart. The library panics at some malformed ones.
+// decode takes a message apart. A panic of the library, as it has had them at
+// malformed ones, must not end PID 1.
 func decode(frame []byte) (m *dbus.Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {

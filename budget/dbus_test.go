@@ -79,8 +79,8 @@ func welcome(c net.Conn, in *bufio.Reader) bool {
 // handler answers one call. An error is sent as D-Bus's, with its text as the name.
 type handler func(destination, path, member string, args []any) ([]any, error)
 
-// answering serves a connection by h. Before each answer it sends a signal, which
-// the client has not asked for.
+// answering serves a connection by h. Before each answer it sends a signal and an
+// answer to nothing, which the client has not asked for.
 func answering(h handler) func(net.Conn) {
 	return func(c net.Conn) {
 		defer c.Close()
@@ -102,6 +102,7 @@ func answering(h handler) func(net.Conn) {
 				{Type: dbus.TypeSignal, Headers: map[dbus.HeaderField]dbus.Variant{
 					dbus.FieldPath: dbus.MakeVariant(path), dbus.FieldInterface: dbus.MakeVariant("a.b"), dbus.FieldMember: dbus.MakeVariant("C"),
 				}},
+				reply(call.Serial()+1000, []any{"another's"}, nil),
 				reply(call.Serial(), values, err),
 			} {
 				if _, err := c.Write(encoded(m)); err != nil {
@@ -159,6 +160,9 @@ func TestHostileBus(t *testing.T) {
 		copy(text[at:], b)
 		return text
 	}
+	// A text among the fields that goes on to the message's end, where the library's
+	// version 5.1 panics.
+	overrun := append([]byte{'l', 2, 0, 1, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 1, 's', 0, 4, 0, 0, 0}, "text\x00"...)
 	for name, tt := range map[string]struct {
 		serve func(net.Conn)
 		why   string
@@ -176,6 +180,7 @@ func TestHostileBus(t *testing.T) {
 		"a body without an end":     {after(patched(4, 0xff, 0xff, 0xff, 0xff)), "longer than"},
 		"fields without an end":     {after(patched(12, 0xff, 0xff, 0xff, 0x7f)), "longer than"},
 		"fields that end too early": {after(patched(12, 1)), "malformed"},
+		"fields that go on":         {after(overrun), "malformed"},
 		"a text without an end":     {after(patched(len(whole)-10, 0xff, 0xff, 0, 0)), "malformed"},
 		"a number for an object":    {after(encoded(reply(1, []any{uint64(1)}, nil))), "want dbus.ObjectPath, got uint64"},
 		"an empty answer":           {after(encoded(reply(1, nil, nil))), "an empty reply"},
@@ -224,6 +229,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add(encoded(reply(1, []any{dbus.MakeVariant(uint64(1))}, nil)))
 	f.Add(encoded(reply(1, []any{"text"}, nil)))
 	f.Add(encoded(reply(1, nil, errors.New("a.b"))))
+	f.Add(append([]byte{'l', 2, 0, 1, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 1, 's', 0, 4, 0, 0, 0}, "text\x00"...))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		here, there := net.Pipe()
 		defer here.Close()

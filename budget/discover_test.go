@@ -239,3 +239,28 @@ func TestCPUAffinity(t *testing.T) {
 		t.Errorf("without any file: got %+v", c)
 	}
 }
+
+// TestCPUChanges: a quota that changes is seen by the next look, the tightest level
+// counts, and cpu.max.burst, which lends time that was saved, is no limit.
+func TestCPUChanges(t *testing.T) {
+	root := tree(t, "kubernetes-v2")
+	b := openTree(t, root)
+	own, outer := root+v2+"/"+pod+"/cri-containerd-"+container+".scope", root+v2+"/"+pod
+	for _, step := range []struct {
+		file, text string
+		limit      int64
+		from       string
+	}{
+		{own + "/cpu.max.burst", "50000\n", 1000, own + "/cpuset.cpus.effective"},
+		{own + "/cpu.max", "70000 100000\n", 700, own + "/cpu.max"},
+		{outer + "/cpu.max", "60000 200000\n", 300, outer + "/cpu.max"},
+		{outer + "/cpu.max", "max 100000\n", 700, own + "/cpu.max"},
+		{own + "/cpuset.cpus.effective", "0-1\n", 700, own + "/cpu.max"},
+		{own + "/cpu.max", "max 100000\n", 1000, root + "/proc/self/status"},
+	} {
+		write(t, step.file, step.text)
+		if c, err := b.CPU(); err != nil || c.Limit != step.limit || c.LimitFrom != step.from {
+			t.Errorf("after %q in %s: got %+v, %v, want %d from %s", step.text, step.file, c, err, step.limit, step.from)
+		}
+	}
+}

@@ -36,6 +36,8 @@ func newManager() *manager {
 		"app-web.slice MemoryCurrent":      uint64(110 * mib),
 		"app-web.slice MemorySwapMax":      infinity,
 		"app-web.slice CPUQuotaPerSecUSec": infinity,
+		"-.slice MemoryMax":                uint64(mib), // the machine, which nobody limits so
+		"-.slice MemoryCurrent":            uint64(mib),
 		"app.slice MemoryMax":              uint64(192 * mib),
 		"app.slice MemoryHigh":             infinity,
 		"app.slice MemoryCurrent":          uint64(120 * mib),
@@ -302,12 +304,13 @@ func TestSystemdLate(t *testing.T) {
 	if got := read(t, b); b.Rung() != "processes" || got.Used != processesUse || len(b.late) != 1 {
 		t.Fatalf("%s: got %+v", b.Rung(), got)
 	}
-	free.Store(true)
-	read(t, b)
 	l := b.late[0].feed
-	if l.asked {
+	when := l.when
+	read(t, b)
+	if read(t, b); l.asked || l.when != when {
 		t.Error("it was asked again at once")
 	}
+	free.Store(true)
 	l.when = l.when.Add(-oldest)
 	read(t, b)
 	if len(b.late) == 1 { // else it was quick
