@@ -40,8 +40,8 @@ type feed struct {
 	ended     chan struct{}
 	timer     *time.Timer
 	wait      time.Duration // how long ask waits
-	asked     bool      // an answer is to come
-	when      time.Time // of the last question
+	asked     bool          // an answer is to come
+	when      time.Time     // of the last question
 	at        time.Time     // of the last good answer
 	problem   error         // why there was none since
 }

@@ -225,7 +225,7 @@ func (s *systemd) unit(name string) (u unit, err error) {
 	}
 	if slice, ok := all["Slice"]; ok {
 		if u.slice, ok = slice.Value().(string); !ok && err == nil {
-			err = fmt.Errorf("Slice: %w: want a text, got %T", errMalformed, slice.Value())
+			err = fmt.Errorf("the unit's Slice: %w: want a text, got %T", errMalformed, slice.Value())
 		}
 	}
 	return u, err
