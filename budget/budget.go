@@ -298,47 +298,6 @@ func (b *Budget) applyHost(m *Memory, h host) {
 	}
 }
 
-// usage is one reading of one level.
-type usage struct {
-	limit       int64
-	limited     bool
-	hidden      bool // limit is that of an ancestor above the mount's root
-	used        int64
-	free        int64 // limit − used; may be negative
-	reclaimable int64
-	clean       int64 // the inactive and clean part of reclaimable
-
-	high        int64
-	hasHigh     bool
-	room        int64 // what systemd says is free
-	hasRoom     bool
-	swapUsed    int64
-	hasSwap     bool
-	swapLimit   int64
-	swapLimited bool
-	oomKills    int64
-	maxEvents   int64
-	oomGroup    bool
-}
-
-// apply narrows m to a level's limit. Without known there is nothing to narrow:
-// the level is the first that tells anything.
-func (m *Memory) apply(u usage, from string, known bool) {
-	if !known || u.limit < m.Limit || !m.Limited && u.limit == m.Limit {
-		m.Limit, m.Limited, m.Used, m.LimitFrom = u.limit, true, u.used, from
-	}
-	// memory.stat may lag the usage, so it may promise more than there is.
-	reclaimable := min(u.reclaimable, u.used)
-	available := max(0, u.free+reclaimable)
-	if available < m.Available {
-		m.Available, m.AvailableFrom = available, from
-	}
-	headroom := max(0, u.free+min(u.clean, reclaimable))
-	if !known || headroom < m.Headroom {
-		m.Headroom = headroom
-	}
-}
-
 // SetLimit sets a softer limit of n bytes for the process's own level, to stay
 // below something that cannot be seen: a platform's quota, a hidden parent. It
 // holds from the next Read. An n of 0 or less removes it.

@@ -51,6 +51,47 @@ func (b *Budget) readLevel(i int, swap bool) usage {
 	return b.levels[i].read2(&b.in, own, need, swap)
 }
 
+// usage is one reading of one level.
+type usage struct {
+	limit       int64
+	limited     bool
+	hidden      bool // limit is that of an ancestor above the mount's root
+	used        int64
+	free        int64 // limit − used; may be negative
+	reclaimable int64
+	clean       int64 // the inactive and clean part of reclaimable
+
+	high        int64
+	hasHigh     bool
+	room        int64 // what systemd says is free
+	hasRoom     bool
+	swapUsed    int64
+	hasSwap     bool
+	swapLimit   int64
+	swapLimited bool
+	oomKills    int64
+	maxEvents   int64
+	oomGroup    bool
+}
+
+// apply narrows m to a level's limit. Without known there is nothing to narrow:
+// the level is the first that tells anything.
+func (m *Memory) apply(u usage, from string, known bool) {
+	if !known || u.limit < m.Limit || !m.Limited && u.limit == m.Limit {
+		m.Limit, m.Limited, m.Used, m.LimitFrom = u.limit, true, u.used, from
+	}
+	// memory.stat may lag the usage, so it may promise more than there is.
+	reclaimable := min(u.reclaimable, u.used)
+	available := max(0, u.free+reclaimable)
+	if available < m.Available {
+		m.Available, m.AvailableFrom = available, from
+	}
+	headroom := max(0, u.free+min(u.clean, reclaimable))
+	if !known || headroom < m.Headroom {
+		m.Headroom = headroom
+	}
+}
+
 // memoryLevels finds the levels of the memory controller: v1 if it is there, else
 // v2. A level without a memory.max or memory.limit_in_bytes, as v2's real root
 // or a directory for which the controller is off, is left out.
