@@ -180,12 +180,12 @@ func (b *Budget) trim() {
 }
 
 // Read reads the numbers anew. Where there are files it allocates nothing and costs
-// one pread a file.
-// Files that have gone, as after a move to another cgroup that ended the old one,
-// are looked for again; where they stay missing, what remains is used. The error
-// is a *FormatError where a file does not say what the kernel would say, EMFILE,
-// ENFILE or ENOMEM where one could not be opened for now, else that neither a cgroup
-// nor the host tells how much memory there is.
+// one pread a file. Files that have gone, as after a move to another cgroup that
+// ended the old one, are looked for again; where they stay missing, what remains is
+// used. The error is a *FormatError where a file does not say what the kernel would
+// say, EMFILE, ENFILE or ENOMEM where one could not be opened for now, else that
+// neither a cgroup nor the host tells how much memory there is, or that the source
+// which is asked in place of files has not answered for 10 s.
 func (b *Budget) Read() (Memory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

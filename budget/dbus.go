@@ -29,7 +29,7 @@ func dialBus(path string, deadline time.Time) (*bus, error) {
 	dialer := net.Dialer{Deadline: deadline}
 	conn, err := dialer.Dial("unix", path)
 	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
 	b := &bus{conn: conn}
 	if err = conn.SetDeadline(deadline); err == nil {
@@ -37,7 +37,7 @@ func dialBus(path string, deadline time.Time) (*bus, error) {
 	}
 	if err != nil {
 		conn.Close()
-		return nil, &net.OpError{Op: "authenticate", Net: "unix", Addr: conn.RemoteAddr(), Err: err}
+		return nil, fmt.Errorf("authentication: %w", cause(err))
 	}
 	return b, nil
 }
@@ -88,9 +88,23 @@ type refusal struct{ name, text string }
 
 func (r *refusal) Error() string { return strings.TrimSuffix(r.name+": "+r.text, ": ") }
 
+// cause is an error of the connection without its address, which whoever asks names.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
 // call calls a method and returns what it answered: what the deadline leaves time
 // for. After an error other than a refusal the connection is of no use.
 func (b *bus) call(m method, args ...any) ([]any, error) {
+	reply, err := b.exchange(m, args)
+	return reply, cause(err)
+}
+
+func (b *bus) exchange(m method, args []any) ([]any, error) {
 	b.serial++
 	message := dbus.Message{Type: dbus.TypeMethodCall, Flags: dbus.FlagNoAutoStart, Body: args, Headers: map[dbus.HeaderField]dbus.Variant{
 		dbus.FieldPath:      dbus.MakeVariant(dbus.ObjectPath(m.path)),

@@ -167,7 +167,7 @@ func TestHostileBus(t *testing.T) {
 		serve func(net.Conn)
 		why   string
 	}{
-		"closes at once":            {func(c net.Conn) { c.Close() }, "authenticate"},
+		"closes at once":            {func(c net.Conn) { c.Close() }, "authentication"},
 		"refuses":                   {func(c net.Conn) { io.WriteString(c, "REJECTED EXTERNAL\r\n") }, `want OK, got "REJECTED EXTERNAL"`},
 		"says nothing of D-Bus":     {func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, "want OK"},
 		"a line without an end":     {func(c net.Conn) { io.WriteString(c, strings.Repeat("x", 4096)) }, "a line without an end"},

@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"net"
 	"strings"
 	"testing"
 )
@@ -26,5 +27,31 @@ func TestWhyNoCgroup(t *testing.T) {
 				t.Errorf("%s, because of no cgroup %q; want %s, %q", b.Rung(), why, tt.rung, tt.why)
 			}
 		})
+	}
+}
+
+// TestFilesFirst: where a cgroup's files answer nobody is asked.
+func TestFilesFirst(t *testing.T) {
+	root := socketRoot(t)
+	for path, text := range map[string]string{
+		"/proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n", "/proc/self/cgroup": "0::/\n",
+		"/sys/fs/cgroup/memory.max": "1048576\n", "/sys/fs/cgroup/memory.current": "4096\n",
+	} {
+		write(t, root+path, text)
+	}
+	asked := make(chan string, 8)
+	for _, socket := range []string{systemdSocket, systemBus, cgmanagerSocket} {
+		listen(t, root+socket, func(c net.Conn) {
+			asked <- socket
+			c.Close()
+		})
+	}
+	b := openTree(t, root)
+	if m := read(t, b); m.Limit != mib || b.Rung() != "cgroup v2" || b.Missed() != nil {
+		t.Errorf("%s: got %+v; %v", b.Rung(), m, b.Missed())
+	}
+	b.Sources()
+	if len(asked) > 0 { // whoever asks waits until that is noted
+		t.Errorf("%s was asked", <-asked)
 	}
 }
