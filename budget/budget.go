@@ -14,10 +14,11 @@
 // the unit and the slices around it, then cgmanager's socket about the cgroup, then
 // /proc about every process that can be seen; the first that answers at Open is
 // asked from then on. A goroutine asks it whenever Read does, and Read waits at
-// most 20 ms for it. An answer that comes later is for the next Read; when the last
-// one is 10 s old, Read says so by an error. A better one that was there at Open and
-// did not answer is asked again every 10 s. Systemd tells nothing of page cache,
-// which therefore counts as used there, and /proc nothing of what no process maps.
+// most 20 ms for it, and not at all while answers take longer: they are for the next
+// Read. When the last one is 10 s old, Read says so by an error. A better source that
+// was there at Open and did not answer is asked again every 10 s. Systemd tells
+// nothing of page cache, which therefore counts as used there, and /proc nothing of
+// what no process maps.
 package budget
 
 import (

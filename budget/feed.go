@@ -41,6 +41,7 @@ type feed struct {
 	timer     *time.Timer
 	wait      time.Duration // how long ask waits
 	asked     bool          // an answer is to come
+	took      time.Duration // the last answer
 	when      time.Time     // of the last question
 	at        time.Time     // of the last good answer
 	problem   error         // why there was none since
@@ -67,7 +68,7 @@ func newFeed(s source) *feed {
 
 // ask waits for a new answer and returns the newest one that came since
 // the last call. It is false where none did. Where the question before is still
-// not answered it does not wait.
+// not answered, or took longer than the wait, it does not wait.
 func (f *feed) ask() (a answer, ok bool) {
 	if f.asked {
 		select {
@@ -77,7 +78,11 @@ func (f *feed) ask() (a answer, ok bool) {
 			return answer{}, false
 		}
 	}
+	slow := f.took > f.wait
 	f.question()
+	if slow {
+		return a, ok
+	}
 	f.timer.Reset(f.wait)
 	select {
 	case got := <-f.answers:
@@ -112,7 +117,7 @@ func (f *feed) poll() (answer, bool) {
 }
 
 func (f *feed) take(got *answered) (answer, bool) {
-	f.asked = false
+	f.asked, f.took = false, got.at.Sub(f.when)
 	if f.problem = got.err; got.err != nil {
 		return answer{}, false
 	}
