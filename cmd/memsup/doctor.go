@@ -110,10 +110,12 @@ func sources(b *budget.Budget) []finding {
 // surroundings are the things besides numbers on which memsup depends.
 func surroundings(b *budget.Budget) []finding {
 	cgroup := finding{Name: "cgroup mode", Value: modeName(cgroups.Mode()), From: "/sys/fs/cgroup"}
-	source := finding{Name: "memory from", Value: b.Rung(), Instead: explained[b.Rung()]}
-	better := []finding{source}
+	better := []finding{{Name: "memory from", Value: b.Rung(), Instead: explain(b.Rung())}}
 	for _, m := range b.Missed() {
 		better = append(better, finding{Name: "– not from " + m.Rung, Missing: m.Why})
+		if b.Rung() != "host" { // what is mounted there tells nothing
+			cgroup.Value = "none"
+		}
 	}
 	control := finding{Name: "control socket", Value: "a memsup answers"}
 	if _, err := supervisor.NewClient(""); err != nil {
@@ -126,12 +128,19 @@ func surroundings(b *budget.Budget) []finding {
 	})
 }
 
-// explained is what to know of the sources that are not a cgroup's files.
-var explained = map[string]string{
-	"systemd":   "asked over D-Bus; page cache counts as used, as systemd does not tell of it",
-	"cgmanager": "asked over D-Bus; of what is around the process's cgroup only the limit is known",
-	"processes": "the proportional set size of all that can be seen in /proc; a limit is known by --limit alone",
-	"host":      "nothing around this process is known to limit its memory",
+// explain says what to know of a source that is not a cgroup's files.
+func explain(rung string) string {
+	switch rung {
+	case "systemd":
+		return "asked over D-Bus; page cache counts as used, as systemd does not tell of it"
+	case "cgmanager":
+		return "asked over D-Bus; of what is around the process's cgroup only the limit is known"
+	case "processes":
+		return "the proportional set size of all that can be seen in /proc; a limit is known by --limit alone"
+	case "host":
+		return "nothing around this process is known to limit its memory"
+	}
+	return ""
 }
 
 // watching is how pressure is heard here, and why not by better means.
