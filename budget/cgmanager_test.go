@@ -62,6 +62,10 @@ func TestCgmanager(t *testing.T) {
 	if got := read(t, b); got != want {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
+	wantParts, err := direct.Parts()
+	if parts, got := b.Parts(); err != nil || got != nil || parts != wantParts {
+		t.Errorf("Parts: got %+v, %v, want %+v, %v", parts, got, wantParts, err)
+	}
 	wantCPU, err := direct.CPU()
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func (b *Budget) Parts() (Parts, error) {
 	file, parse := &b.host, parseParts
 	if len(b.levels) > 0 {
 		file, parse = &b.levels[0].stat, parseParts2
-		if b.rung == rungCgroup1 {
+		if b.rung.v1() {
 			parse = parseParts1
 		}
 	}
@@ -48,7 +48,11 @@ func (b *Budget) Parts() (Parts, error) {
 		return Parts{}, b.in.err
 	}
 	if err != nil {
-		return Parts{}, &os.PathError{Op: "read", Path: file.path, Err: err}
+		path := file.path
+		if path == "" { // systemd does not tell it
+			path = b.levels[0].dir
+		}
+		return Parts{}, &os.PathError{Op: "read", Path: path, Err: err}
 	}
 	p, f := parse(text)
 	b.in.reject(file.path, f)

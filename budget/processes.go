@@ -3,6 +3,7 @@ package budget
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -43,7 +44,7 @@ type process struct {
 	user    string
 	mapped  int64 // the part of size that is of files
 	size    int64 // when it was measured, shmem left out where refused
-	shmem   int64 // where refused
+	shmem   int64 // else a part of size
 	then    int64 // resident anonymous memory when it was measured
 	now     int64 // resident anonymous memory
 }
@@ -140,8 +141,8 @@ func (p *processes) measure(pids []int, until time.Time) {
 func (p *processes) exact(pid int, known *process) {
 	text, err := p.read(pid, "/smaps_rollup")
 	if err == nil {
-		if size, mapped, ok := parseRollup(text); ok {
-			*known = process{look: known.look, exact: true, size: size, mapped: mapped, now: known.now, then: known.now}
+		if size, mapped, shmem, ok := parseRollup(text); ok {
+			*known = process{look: known.look, exact: true, size: size, mapped: mapped, shmem: shmem, now: known.now, then: known.now}
 		}
 		return
 	}
@@ -162,7 +163,7 @@ func (p *processes) exact(pid int, known *process) {
 // reclaimed of it.
 func (p *processes) sum() answer {
 	const file = "/PID/smaps_rollup"
-	var used, mapped int64
+	var used, mapped, shmem int64
 	refused := 0
 	shared := make(map[string]int64)
 	for _, known := range p.known {
@@ -171,15 +172,18 @@ func (p *processes) sum() answer {
 		if known.refused {
 			refused++
 			shared[known.user] = max(shared[known.user], known.shmem)
+		} else {
+			shmem = add(shmem, known.shmem)
 		}
 	}
-	for _, shmem := range shared {
-		used = add(used, shmem)
+	for _, n := range shared {
+		used, shmem = add(used, n), add(shmem, n)
 	}
 	l := level{
 		dir:   p.root,
 		usage: told(p.root+file, strconv.FormatInt(used, 10)),
-		stat:  told(p.root+file, "inactive_file 0\nactive_file "+strconv.FormatInt(mapped, 10)),
+		stat: told(p.root+file, fmt.Sprintf("anon %d\nfile %d\nshmem %d\ninactive_file 0\nactive_file %d",
+			max(0, used-mapped-shmem), add(mapped, shmem), shmem, mapped)),
 	}
 	l.untold()
 	return answer{levels: []level{l}, notes: []Source{
@@ -225,17 +229,17 @@ func parseStatm(text []byte) (resident, shared int64, ok bool) {
 // made bytes.
 const maxPages = 1 << 46
 
-// parseRollup parses /proc/PID/smaps_rollup: Pss, and the part of it that is
-// neither Pss_Anon nor Pss_Shmem. Before Linux 5.4 these are missing, and nothing
-// counts as reclaimable.
-func parseRollup(text []byte) (size, mapped int64, ok bool) {
+// parseRollup parses /proc/PID/smaps_rollup: Pss, the part of it that is neither
+// Pss_Anon nor Pss_Shmem, and the latter. Before Linux 5.4 these are missing, and
+// nothing counts as reclaimable.
+func parseRollup(text []byte) (size, mapped, shmem int64, ok bool) {
 	size, ok = kilobytes(text, "Pss:")
 	anon, okAnon := kilobytes(text, "Pss_Anon:")
 	shmem, okShmem := kilobytes(text, "Pss_Shmem:")
 	if okAnon && okShmem {
 		mapped = max(0, size-add(anon, shmem))
 	}
-	return size, mapped, ok
+	return size, mapped, shmem, ok
 }
 
 // parseRss parses RssAnon and RssShmem of /proc/PID/status, which is there from

@@ -88,6 +88,10 @@ func TestProcesses(t *testing.T) {
 	if got := read(t, b); got != want {
 		t.Errorf("with a limit: got\n%+v, want\n%+v", got, want)
 	}
+	parts, err := b.Parts()
+	if want := (Parts{Anon: processesUse - mappedFiles - 21*mib, File: mappedFiles + 21*mib, Shmem: 21 * mib}); err != nil || parts != want {
+		t.Errorf("Parts: got %+v, %v, want %+v", parts, err, want)
+	}
 	listed := map[string]string{}
 	for _, s := range b.Sources() {
 		listed[s.Name] = s.Value
@@ -173,7 +177,7 @@ func TestProcessesHere(t *testing.T) {
 }
 
 func TestOldRollup(t *testing.T) {
-	size, mapped, ok := parseRollup([]byte("Rss: 100 kB\nPss:    50 kB\nShared_Clean: 1 kB\n"))
+	size, mapped, _, ok := parseRollup([]byte("Rss: 100 kB\nPss:    50 kB\nShared_Clean: 1 kB\n"))
 	if size != 50*kib || mapped != 0 || !ok {
 		t.Errorf("before Linux 5.4: got %d, %d, %v", size, mapped, ok)
 	}

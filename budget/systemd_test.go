@@ -112,6 +112,9 @@ func TestSystemd(t *testing.T) {
 	if why := missed(b, "cgroup"); why != "no cgroup file system is mounted" {
 		t.Errorf("no cgroup because %q", why)
 	}
+	if _, err := b.Parts(); err == nil || err.Error() != "read systemd: web.service: not told" {
+		t.Errorf("Parts: %v", err)
+	}
 	listed := map[string]string{}
 	for _, s := range b.Sources() {
 		listed[s.File] = s.Value
