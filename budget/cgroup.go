@@ -3,7 +3,6 @@ package budget
 import (
 	"bytes"
 	"strings"
-	"syscall"
 )
 
 // membership is one line of /proc/self/cgroup: the cgroup that this process has in
@@ -131,7 +130,5 @@ func hasWord(list, word string) bool {
 	}
 	return false
 }
-
-func exists(path string) bool { return syscall.Access(path, 0) == nil }
 
 func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

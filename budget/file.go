@@ -108,15 +108,56 @@ func untold(path string, problem error) file {
 	return file{path: path, state: fileMissing, problem: problem}
 }
 
-// pread reads the file from its start. The kernel makes these texts in memory
-// and waits for no device, so the call is made without telling the Go
-// scheduler, which would wake its monitor thread for each of them.
-func pread(fd int, buf []byte) (int, error) {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0, 0)
+// The kernel makes these texts in memory and waits for no device, so its calls are
+// made without telling the Go scheduler, which would wake its monitor thread for
+// each of them.
+
+// pread reads the file from its start.
+func pread(fd int, buf []byte) (int, error) { return preadAt(fd, buf, 0) }
+
+func preadAt(fd int, buf []byte, at int) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), uintptr(at), 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
 	return int(n), nil
+}
+
+// open does not wait where the path is a pipe that nobody writes to.
+func open(path string) (int, error) {
+	name, err := syscall.BytePtrFromString(path)
+	if err != nil {
+		return -1, err
+	}
+	const how = syscall.O_RDONLY | syscall.O_CLOEXEC | syscall.O_NONBLOCK
+	for {
+		fd, _, errno := syscall.RawSyscall6(syscall.SYS_OPENAT, atCwd, uintptr(unsafe.Pointer(name)), how, 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(fd), nil
+		case syscall.EINTR:
+		default:
+			return -1, errno
+		}
+	}
+}
+
+const atCwd = ^uintptr(99) // AT_FDCWD, -100
+
+func exists(path string) bool {
+	name, err := syscall.BytePtrFromString(path)
+	if err != nil {
+		return false
+	}
+	_, _, errno := syscall.RawSyscall(syscall.SYS_FACCESSAT, atCwd, uintptr(unsafe.Pointer(name)), 0)
+	return errno == 0
+}
+
+func closeFile(fd int) error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func (f *file) close() error {
@@ -124,16 +165,7 @@ func (f *file) close() error {
 		return nil
 	}
 	f.state = fileUnopened
-	return syscall.Close(f.fd)
-}
-
-func open(path string) (int, error) {
-	for {
-		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-		if err != syscall.EINTR {
-			return fd, err
-		}
-	}
+	return closeFile(f.fd)
 }
 
 // all reads a file once, of at most 16 MiB: mountinfo is long where there are
@@ -144,10 +176,10 @@ func (in *input) all(path string) ([]byte, error) {
 		in.lacking(path, err)
 		return nil, err
 	}
-	defer syscall.Close(fd)
+	defer closeFile(fd)
 	buf, n := make([]byte, 4<<10), 0
 	for {
-		k, err := syscall.Read(fd, buf[n:])
+		k, err := preadAt(fd, buf[n:], n)
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:

@@ -200,7 +200,7 @@ func (p *processes) read(pid int, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer syscall.Close(fd)
+	defer closeFile(fd)
 	for {
 		n, err := syscall.Pread(fd, p.buf, 0)
 		if err != syscall.EINTR {

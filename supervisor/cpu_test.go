@@ -10,8 +10,8 @@ import (
 	"github.com/memsup/memsup/procfile"
 )
 
-// TestQuotaChanges: a quota that changes at run time changes auto's maximum at
-// the next look, but for looks within a second of the last one.
+// TestQuotaChanges: a quota that changes at run time changes auto's maximum, at
+// a look that is half a minute after the last one.
 func TestQuotaChanges(t *testing.T) {
 	root := t.TempDir()
 	write := func(path, text string) {
@@ -45,10 +45,10 @@ func TestQuotaChanges(t *testing.T) {
 		most    int
 		sources string
 	}{
-		{time.Second, "250000 100000\n", 12, root + "/cg/cpu.max"},
-		{1500 * time.Millisecond, "100000 100000\n", 12, root + "/cg/cpu.max"},
-		{2 * time.Second, "100000 100000\n", 4, root + "/cg/cpu.max"},
-		{3 * time.Second, "max 100000\n", 32, root + "/sys/devices/system/cpu/online"},
+		{cpuLook, "250000 100000\n", 12, root + "/cg/cpu.max"},
+		{cpuLook + cpuLook/2, "100000 100000\n", 12, root + "/cg/cpu.max"},
+		{2 * cpuLook, "100000 100000\n", 4, root + "/cg/cpu.max"},
+		{3 * cpuLook, "max 100000\n", 32, root + "/sys/devices/system/cpu/online"},
 	} {
 		write("cg/cpu.max", step.quota)
 		if !s.look(step.at) {

@@ -82,8 +82,7 @@ func (s *supervisor) look(now time.Duration) bool {
 		s.budget.Rung() == "cgroup v1" && s.budget.LimitReached()
 	s.mem, s.memOK, s.memAt = m, true, now
 	s.feel(now)
-	// It takes many more files than memory and decides less.
-	if s.budget != nil && now-s.cpuAt >= time.Second && s.readCPU(now) {
+	if s.budget != nil && now-s.cpuAt >= cpuLook && s.readCPU(now) {
 		changed = true
 	}
 	if changed {
@@ -93,8 +92,8 @@ func (s *supervisor) look(now time.Duration) bool {
 	return true
 }
 
-// noteOOM tells of kills that no worker's end explains. The kernel counts a kill before the process has ended, so a worker has
-// a moment to be reaped first.
+// noteOOM tells of kills that no worker's end explains. The kernel counts a kill
+// before the process has ended, so a worker has a moment to be reaped first.
 func (s *supervisor) noteOOM(now time.Duration) {
 	m := &s.mem
 	if m.OOMKills <= s.oomSeen {
@@ -193,6 +192,9 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 
 const (
 	longestLook = 5 * time.Second
+	// cpuLook is how old the CPU limit may be: it takes many more files than memory
+	// and decides less.
+	cpuLook = 30 * time.Second
 	// startLook is while a worker starts: nobody knows yet how fast it grows.
 	startLook = 250 * time.Millisecond
 )
