@@ -104,18 +104,19 @@ type Memory struct {
 type Budget struct {
 	root string
 
-	mu       sync.Mutex
-	closed   bool
-	found    bool   // places, rung and levels are known
-	places   places // where the cgroups are mounted, and the process is in them
-	rung     rung
-	levels   []level // the process's own first, the mount's root last
-	host     file    // /proc/meminfo
-	marks    marks   // of /proc/zoneinfo, read when they first matter
-	hasMarks bool
-	stay     string // Stay's; "" is none
-	ceiling  int64  // SetLimit's; 0 is none
-	in       input
+	mu         sync.Mutex
+	closed     bool
+	found      bool   // places, rung and levels are known
+	places     places // where the cgroups are mounted, and the process is in them
+	rung       rung
+	levels     []level // the process's own first, the mount's root last
+	host       file    // /proc/meminfo
+	overcommit file    // vm.overcommit_memory
+	marks      marks   // of /proc/zoneinfo, read when they first matter
+	hasMarks   bool
+	stay       string // Stay's; "" is none
+	ceiling    int64  // SetLimit's; 0 is none
+	in         input
 
 	feed   *feed // nil where files answer
 	late   []late
@@ -156,6 +157,8 @@ func (b *Budget) open() error {
 	b.in.start()
 	b.host = file{path: b.root + "/proc/meminfo"}
 	b.hasMarks = false
+	b.overcommit = file{path: b.root + "/proc/sys/vm/overcommit_memory"}
+	b.in.sockets = file{path: b.root + "/proc/net/sockstat"}
 	b.rung, b.levels = b.memoryLevels()
 	b.trim()
 	b.found = b.in.err == nil
@@ -184,9 +187,9 @@ func (b *Budget) trim() {
 // one pread a file. Files that have gone, as after a move to another cgroup that
 // ended the old one, are looked for again; where they stay missing, what remains is
 // used. The error is a *FormatError where a file does not say what the kernel would
-// say, EMFILE, ENFILE or ENOMEM where one could not be opened for now, else that
-// neither a cgroup nor the host tells how much memory there is, or that the source
-// which is asked in place of files has not answered for 10 s.
+// say, an *os.PathError where one is there and could not be opened or read, else
+// that neither a cgroup nor the host tells how much memory there is, or that the
+// source which is asked in place of files has not answered for 10 s.
 func (b *Budget) Read() (Memory, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -277,7 +280,7 @@ func (b *Budget) read() (Memory, error) {
 	if len(b.levels) == 0 && b.ceiling > 0 {
 		m.apply(usage{limit: b.ceiling, used: m.Used, free: b.ceiling - m.Used}, "", true)
 	}
-	if known := err == nil; known && host.available < m.Available {
+	if err == nil {
 		b.applyHost(&m, host)
 		if b.in.err != nil {
 			return Memory{}, b.in.err
@@ -290,11 +293,19 @@ func (b *Budget) read() (Memory, error) {
 
 // applyHost narrows m to what the host has.
 func (b *Budget) applyHost(m *Memory, h host) {
-	if !b.hasMarks {
-		b.marks = b.readMarks()
-		b.hasMarks = b.in.err == nil
+	n := int64(math.MaxInt64)
+	if h.available < m.Available {
+		if !b.hasMarks {
+			b.marks = b.readMarks()
+			b.hasMarks = b.in.err == nil
+		}
+		n = h.taking(b.marks)
 	}
-	if n := h.taking(b.marks); n <= m.Available {
+	// Without overcommitting mmap(2) refuses what is above CommitLimit.
+	if mode, ok := b.overcommit.value(&b.in); ok && mode == 2 && h.hasCommit {
+		n = min(n, max(0, h.commit))
+	}
+	if n <= m.Available {
 		m.Available, m.AvailableFrom = n, b.host.path
 	}
 }
@@ -353,7 +364,7 @@ func (b *Budget) Close() error {
 }
 
 func (b *Budget) release() error {
-	err := b.host.close()
+	err := errors.Join(b.host.close(), b.overcommit.close(), b.in.sockets.close())
 	for i := range b.levels {
 		err = errors.Join(err, b.levels[i].close())
 	}

@@ -1,7 +1,5 @@
 package budget
 
-import "bytes"
-
 // level1 names the memory files of one directory of cgroup v1, as
 // Documentation/admin-guide/cgroup-v1/memory.rst lists them.
 func level1(dir string) level {
@@ -17,8 +15,6 @@ func level1(dir string) level {
 		swapPeak:  file{path: dir + "/memory.memsw.max_usage_in_bytes"},
 		failcnt:   file{path: dir + "/memory.failcnt"},
 		swapFails: file{path: dir + "/memory.memsw.failcnt"},
-		kmem:      file{path: dir + "/memory.kmem.usage_in_bytes"},
-		tasks:     file{path: dir + "/tasks"},
 	}
 }
 
@@ -48,11 +44,7 @@ func (l *level) read1(in *input, own, need, swap bool) usage {
 			var f flaw
 			s, f = parseStat1(text)
 			in.reject(l.stat.path, f)
-			if own {
-				in.slab = l.slab1(in, s)
-			}
-			s.slabReclaimable = in.slab
-			u.reclaimable, u.clean = s.reclaim()
+			u.reclaimable, u.clean = s.reclaim(0)
 		}
 		if l.hasHidden && s.hasHierarchicalLimit && (!u.limited || s.hierarchicalLimit < u.limit) {
 			u.limit, u.limited, u.hidden = s.hierarchicalLimit, true, true
@@ -63,28 +55,6 @@ func (l *level) read1(in *input, own, need, swap bool) usage {
 		l.readSwap1(in, own, &u)
 	}
 	return u
-}
-
-// taskKernel is more than the kernel keeps for one thread, its share of its
-// process with it: stack, descriptors, mappings.
-const taskKernel = 128 << 10
-
-// slab1 estimates what of the kernel's own memory can be reclaimed, names and inodes
-// of files, which v1 does not tell: what memory.kmem.usage_in_bytes has above 128
-// KiB a thread and a 64th of the mapped memory for page tables. Below 4 MiB it is
-// called nothing. What reclaim gives there it gives the levels around as well.
-func (l *level) slab1(in *input, s stat) int64 {
-	kernel, _ := l.kmem.value(in)
-	kernel -= add(s.rss, s.mapped) / 64
-	if kernel < 4<<20 {
-		return 0
-	}
-	text, err := l.tasks.read(in)
-	if err != nil {
-		return 0
-	}
-	kernel -= int64(bytes.Count(text, newline)) * taskKernel
-	return max(0, kernel)
 }
 
 // readSwap1 reads the limit and usage of memory and swap together. That limit
@@ -112,7 +82,7 @@ func (l *level) readSwap1(in *input, own bool, u *usage) {
 }
 
 // stat1Keys are the lines of memory.stat that parseStat1 looks at.
-var stat1Keys = []string{"total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit", "total_rss", "total_mapped_file"}
+var stat1Keys = []string{"total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit"}
 
 // parseStat1 parses memory.stat of cgroup v1.
 func parseStat1(text []byte) (stat, flaw) {
@@ -123,6 +93,5 @@ func parseStat1(text []byte) (stat, flaw) {
 	return stat{
 		inactiveFile: n.or0(0), activeFile: n.or0(1), dirty: n.or0(2), writeback: n.or0(3),
 		hierarchicalLimit: n[4], hasHierarchicalLimit: n[4] >= 0 && n[4] < unlimited1,
-		rss: n.or0(5), mapped: n.or0(6),
 	}, f
 }

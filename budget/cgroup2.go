@@ -49,7 +49,11 @@ func (l *level) read2(in *input, own, need, swap bool) usage {
 	if text, err := l.stat.read(in); err == nil {
 		s, f := parseStat2(text)
 		in.reject(l.stat.path, f)
-		u.reclaimable, u.clean = s.reclaim()
+		pinned := int64(0)
+		if reclaimableSlab(s.slabReclaimable) > 0 {
+			pinned = in.pinned()
+		}
+		u.reclaimable, u.clean = s.reclaim(pinned)
 	}
 	return u
 }
@@ -61,12 +65,12 @@ type stat struct {
 	slabReclaimable          int64
 	hierarchicalLimit        int64 // v1 only
 	hasHierarchicalLimit     bool
-	rss, mapped              int64 // v1 only
 }
 
-// reclaim is what can be reclaimed, and its part that costs neither I/O nor time.
-func (s stat) reclaim() (all, clean int64) {
-	all = add(add(s.inactiveFile, s.activeFile), reclaimableSlab(s.slabReclaimable))
+// reclaim is what can be reclaimed, and its part that costs neither I/O nor time;
+// pinned is what of the slab is in use.
+func (s stat) reclaim(pinned int64) (all, clean int64) {
+	all = add(add(s.inactiveFile, s.activeFile), reclaimableSlab(s.slabReclaimable-pinned))
 	clean = max(0, s.inactiveFile-add(s.dirty, s.writeback))
 	return all, clean
 }

@@ -27,16 +27,17 @@ const (
 )
 
 // input is where kernel files are read into. It keeps the first thing that one of
-// them said and no kernel would say, or that one could not be opened for now: then
+// them said and no kernel would say, or that one could not be opened or read: then
 // no number that was read counts.
 type input struct {
-	buf  []byte
-	err  error
-	slab int64 // v1: what slab1 found for the own level
+	buf     []byte
+	err     error
+	sockets file  // /proc/net/sockstat
+	used    int64 // what it told since start, -1 before it was asked
 }
 
 // start forgets what went before.
-func (in *input) start() { in.err, in.slab = nil, 0 }
+func (in *input) start() { in.err, in.used = nil, -1 }
 
 // reject keeps a flaw of the file at path.
 func (in *input) reject(path string, f flaw) {
@@ -45,14 +46,17 @@ func (in *input) reject(path string, f flaw) {
 	}
 }
 
-// lacking keeps that the file at path could not be opened for want of a descriptor
-// or of memory: it may well be there. It is false for every other error.
-func (in *input) lacking(path string, err error) bool {
-	if err != syscall.EMFILE && err != syscall.ENFILE && err != syscall.ENOMEM {
+// refused keeps that the file at path may well be there, but cannot be opened for
+// want of a descriptor or of memory, or is none that can be read, as a directory or a
+// pipe. It is false for the errors of a file that is not there, not for this user or
+// not for this kernel.
+func (in *input) refused(op, path string, err error) bool {
+	switch err {
+	case nil, syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES, syscall.EPERM, syscall.ENODEV, syscall.EOPNOTSUPP:
 		return false
 	}
 	if in.err == nil {
-		in.err = &os.PathError{Op: "open", Path: path, Err: err}
+		in.err = &os.PathError{Op: op, Path: path, Err: err}
 	}
 	return true
 }
@@ -71,7 +75,7 @@ func (f *file) read(in *input) ([]byte, error) {
 		return f.text, nil
 	case fileUnopened:
 		fd, err := open(f.path)
-		if in.lacking(f.path, err) {
+		if in.refused("open", f.path, err) {
 			return nil, err
 		}
 		if err != nil {
@@ -85,7 +89,9 @@ func (f *file) read(in *input) ([]byte, error) {
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
-			f.lost = f.state == fileAnswered
+			if f.lost = f.state == fileAnswered; !f.lost {
+				in.refused("read", f.path, err)
+			}
 			return nil, err
 		case n < len(in.buf):
 			f.state = fileAnswered
@@ -173,7 +179,7 @@ func (f *file) close() error {
 func (in *input) all(path string) ([]byte, error) {
 	fd, err := open(path)
 	if err != nil {
-		in.lacking(path, err)
+		in.refused("open", path, err)
 		return nil, err
 	}
 	defer closeFile(fd)
@@ -183,6 +189,7 @@ func (in *input) all(path string) ([]byte, error) {
 		switch {
 		case err == syscall.EINTR:
 		case err != nil:
+			in.refused("read", path, err)
 			return nil, err
 		case k == 0:
 			return buf[:n], nil

@@ -45,25 +45,28 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// A directory where a file should be can be opened and not read.
-func TestDirectoriesAreClosed(t *testing.T) {
-	root := tree(t, "docker-v2")
-	for _, name := range []string{"memory.max", "memory.current"} {
-		if err := errors.Join(os.Remove(root+v2+"/"+name), os.Mkdir(root+v2+"/"+name, 0o755)); err != nil {
-			t.Fatal(err)
+// A directory or a pipe where a file should be is an error that names it, leaves no
+// descriptor open and does not wait.
+func TestNoFiles(t *testing.T) {
+	for _, name := range []string{"/proc/meminfo", "/proc/self/mountinfo", "/proc/self/cgroup", v2 + "/memory.max", v2 + "/memory.current", v2 + "/memory.stat", v2 + "/memory.events"} {
+		for kind, put := range map[string]func(string) error{
+			"directory": func(path string) error { return os.Mkdir(path, 0o755) },
+			"pipe":      func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		} {
+			root := tree(t, "docker-v2")
+			if err := errors.Join(os.Remove(root+name), put(root+name)); err != nil {
+				t.Fatal(err)
+			}
+			before := nextDescriptor(t)
+			m, _, _, err := everything(root)
+			var bad *os.PathError
+			if !errors.As(err, &bad) || bad.Path != root+name {
+				t.Errorf("a %s for %s: got %+v, %v", kind, name, m, err)
+			}
+			if after := nextDescriptor(t); after != before {
+				t.Errorf("a %s for %s: the next descriptor was %d and is %d", kind, name, before, after)
+			}
 		}
-	}
-	before := nextDescriptor(t)
-	b, err := OpenAt(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m, err := b.Read(); err != nil || m.Limited {
-		t.Errorf("got %+v, %v", m, err)
-	}
-	b.Close()
-	if after := nextDescriptor(t); after != before {
-		t.Errorf("the next descriptor was %d and is %d", before, after)
 	}
 }
 

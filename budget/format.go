@@ -111,7 +111,7 @@ func parseKeyed(text []byte, keys []string) (keyed, flaw) {
 				continue
 			}
 			n, ok := parseNumber(number)
-			if !ok || n == math.MaxInt64 && !strings.HasSuffix(key, "_limit") {
+			if !ok || found[k] >= 0 || n == math.MaxInt64 && !strings.HasSuffix(key, "_limit") {
 				return found, flaw{at, line, wantKeyed}
 			}
 			found[k] = n

@@ -15,7 +15,6 @@ type level struct {
 	swapLimit, swapUsage file
 	high, oomGroup       file // v2
 	failcnt, swapFails   file // v1
-	kmem, tasks          file // v1
 	peak, swapPeak       file // for LimitReached; swapPeak is v1's
 	room                 file // systemd's MemoryAvailable
 }
@@ -24,7 +23,7 @@ type level struct {
 func (l *level) files() []*file {
 	return []*file{
 		&l.limit, &l.high, &l.usage, &l.room, &l.peak, &l.stat, &l.swapLimit, &l.swapUsage, &l.swapPeak,
-		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup, &l.kmem, &l.tasks,
+		&l.events, &l.failcnt, &l.swapFails, &l.oomGroup,
 	}
 }
 
@@ -38,7 +37,7 @@ func (l *level) close() error {
 
 // ownOnly tells whether Read looks at f in the process's own level alone.
 func (l *level) ownOnly(f *file) bool {
-	return f == &l.events || f == &l.failcnt || f == &l.swapFails || f == &l.kmem || f == &l.tasks
+	return f == &l.events || f == &l.failcnt || f == &l.swapFails
 }
 
 // readLevel reads the level of index i.

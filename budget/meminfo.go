@@ -12,6 +12,8 @@ type host struct {
 	total, available    int64
 	swapTotal, swapFree int64
 	file, slab          int64 // page cache on the file lists, reclaimable slab
+	commit              int64 // CommitLimit − Committed_AS
+	hasCommit           bool
 }
 
 // readHost reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves, which
@@ -37,58 +39,91 @@ func (b *Budget) readHost() (host, error) {
 	return h.clamped(), nil
 }
 
+// The lines of /proc/meminfo that parseMeminfo looks at.
+const (
+	memTotal = iota
+	memFree
+	memAvailable
+	activeFile
+	inactiveFile
+	sReclaimable
+	swapTotal
+	swapFree
+	commitLimit
+	committedAS
+	meminfoLines
+)
+
+func meminfoLine(name []byte) int {
+	switch string(name) {
+	case "MemTotal":
+		return memTotal
+	case "MemFree":
+		return memFree
+	case "MemAvailable":
+		return memAvailable
+	case "Active(file)":
+		return activeFile
+	case "Inactive(file)":
+		return inactiveFile
+	case "SReclaimable":
+		return sReclaimable
+	case "SwapTotal":
+		return swapTotal
+	case "SwapFree":
+		return swapFree
+	case "CommitLimit":
+		return commitLimit
+	case "Committed_AS":
+		return committedAS
+	}
+	return -1
+}
+
 // parseMeminfo parses /proc/meminfo, whose "kB" are 1024 bytes. Kernels before
 // 3.14 print no MemAvailable; free memory and the file pages stand in for it.
 func parseMeminfo(text []byte) (host, flaw) {
-	var h host
-	var free, inactiveFile, activeFile int64
-	hasAvailable := false
-	for at := 1; len(text) > 0; at++ {
+	var found [meminfoLines]int64
+	for i := range found {
+		found[i] = -1
+	}
+	at := 1
+	for ; len(text) > 0; at++ {
 		i := bytes.IndexByte(text, '\n')
 		if i < 0 {
 			return host{}, flaw{at, text, wantLine}
 		}
 		line := text[:i]
 		text = text[i+1:]
-		colon := bytes.IndexByte(line, ':')
-		if colon < 0 {
+		name, value, isLine := bytes.Cut(line, colon)
+		k := meminfoLine(name)
+		if !isLine || k < 0 {
 			continue
 		}
-		var to *int64
-		switch string(line[:colon]) {
-		case "MemTotal":
-			to = &h.total
-		case "MemFree":
-			to = &free
-		case "MemAvailable":
-			to = &h.available
-			hasAvailable = true
-		case "Active(file)":
-			to = &activeFile
-		case "Inactive(file)":
-			to = &inactiveFile
-		case "SReclaimable":
-			to = &h.slab
-		case "SwapTotal":
-			to = &h.swapTotal
-		case "SwapFree":
-			to = &h.swapFree
-		default:
-			continue
-		}
-		n, ok := parseKB(line[colon+1:])
+		n, ok := parseKB(value)
 		if !ok {
 			return host{}, flaw{at, line, wantKB}
 		}
-		*to = n
+		found[k] = n
 	}
-	if h.total == 0 {
+	h := host{
+		total: found[memTotal], available: found[memAvailable], slab: max(0, found[sReclaimable]),
+		swapTotal: found[swapTotal], swapFree: found[swapFree],
+		file:   add(max(0, found[activeFile]), max(0, found[inactiveFile])),
+		commit: found[commitLimit] - found[committedAS], hasCommit: found[commitLimit] >= 0 && found[committedAS] >= 0,
+	}
+	old := h.available < 0
+	switch {
+	case h.total <= 0:
 		return host{}, flaw{1, nil, "the text of meminfo, with a MemTotal above 0"}
+	case (h.swapTotal < 0) != (h.swapFree < 0):
+		return host{}, flaw{at, nil, "a line of SwapTotal and one of SwapFree"}
+	case old && (found[memFree] < 0 || found[activeFile] < 0 || found[inactiveFile] < 0):
+		return host{}, flaw{at, nil, "a line of MemAvailable"}
+	case old:
+		h.available = add(found[memFree], h.file)
 	}
-	h.file = add(activeFile, inactiveFile)
-	if !hasAvailable {
-		h.available = add(free, h.file)
-	}
+	h.swapTotal, h.swapFree = max(0, h.swapTotal), max(0, h.swapFree)
 	return h.clamped(), flaw{}
 }
 

@@ -18,7 +18,8 @@ type mount struct {
 // octal escapes.
 func parseMountinfo(text []byte) ([]mount, flaw) {
 	var mounts []mount
-	for at := 1; len(text) > 0; at++ {
+	at := 1
+	for ; len(text) > 0; at++ {
 		line, rest, ended := bytes.Cut(text, newline)
 		text = rest
 		before, after, ok := bytes.Cut(line, []byte(" - "))
@@ -45,6 +46,9 @@ func parseMountinfo(text []byte) ([]mount, flaw) {
 			v2:      string(kind) == "cgroup2",
 			options: string(options),
 		})
+	}
+	if at == 1 {
+		return nil, flaw{1, nil, wantMount}
 	}
 	return mounts, flaw{}
 }

@@ -2,7 +2,9 @@ package budget
 
 import (
 	"errors"
-	"strconv"
+	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -104,26 +106,59 @@ func TestWatermarks(t *testing.T) {
 	}
 }
 
-// On v1 reclaimable slab is estimated from the kernel's own memory.
-func TestSlab1(t *testing.T) {
-	root := tree(t, "docker-v1-private")
-	without := read(t, openTree(t, root))
-	stat := numbers(t, root+v1+"/memory.stat")
-	mapped := (stat["total_rss"] + stat["total_mapped_file"]) / 64
-	for _, tt := range []struct{ kernel, threads, want int64 }{
-		{mapped + 4*mib - 1, 0, 0},
-		{mapped + 4*mib, 0, 4*mib - 4*mib/32 - mib},
-		{mapped + 40*mib, 8, 39*mib - 39*mib/32 - mib},
-		{mapped + 40*mib, 1000, 0},
+// Sockets keep slab in use that counts as reclaimable, on v2.
+func TestSockets(t *testing.T) {
+	root := tree(t, "docker-v2")
+	stat, err := os.ReadFile(root + v2 + "/memory.stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slab := numbers(t, root+v2+"/memory.stat")["slab_reclaimable"]
+	set := func(to int64) {
+		write(t, root+v2+"/memory.stat", strings.Replace(string(stat), fmt.Sprintf("slab_reclaimable %d", slab), fmt.Sprintf("slab_reclaimable %d", to), 1))
+	}
+	set(0)
+	none := read(t, openTree(t, root)).Available
+	for _, tt := range []struct {
+		slab    int64
+		sockets string
+		want    int64
+	}{
+		{32 * mib, "", 30 * mib},
+		{32 * mib, "sockets: used 0\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0\n", 30 * mib},
+		{36 * mib, "sockets: used 4096\n", 30 * mib},
+		{36 * mib, "sockets: used 40960\n", 0},
+		{mib, "nonsense\n", 0}, // too little for anybody to ask
 	} {
-		write(t, root+v1+"/memory.kmem.usage_in_bytes", strconv.FormatInt(tt.kernel, 10)+"\n")
-		write(t, root+v1+"/tasks", strings.Repeat("1\n", int(tt.threads)))
-		m := read(t, openTree(t, root))
-		if got := m.Available - without.Available; got != tt.want {
-			t.Errorf("%d bytes of the kernel's, %d threads: %d can be reclaimed, want %d", tt.kernel, tt.threads, got, tt.want)
+		set(tt.slab)
+		if tt.sockets != "" {
+			write(t, root+"/proc/net/sockstat", tt.sockets)
 		}
-		if m.Headroom != without.Headroom {
-			t.Errorf("headroom %d, want %d", m.Headroom, without.Headroom)
+		if got := read(t, openTree(t, root)).Available - none; got != tt.want {
+			t.Errorf("slab of %d, %q: %d can be reclaimed, want %d", tt.slab, tt.sockets, got, tt.want)
+		}
+	}
+	set(32 * mib)
+	var bad *FormatError
+	if _, err := openTree(t, root).Read(); !errors.As(err, &bad) || bad.Path != root+"/proc/net/sockstat" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Where the kernel does not overcommit it refuses what is above CommitLimit.
+func TestOvercommit(t *testing.T) {
+	root := tree(t, "docker-v2")
+	before := read(t, openTree(t, root))
+	host := numbers(t, root+"/proc/meminfo")
+	meminfo, err := os.ReadFile(root + "/proc/meminfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, root+"/proc/meminfo", regexp.MustCompile(`CommitLimit: .*`).ReplaceAllString(string(meminfo), fmt.Sprintf("CommitLimit:     %d kB", host["Committed_AS:"]+1024)))
+	for mode, want := range map[string]int64{"0": before.Available, "1": before.Available, "2": mib} {
+		write(t, root+"/proc/sys/vm/overcommit_memory", mode+"\n")
+		if m := read(t, openTree(t, root)); m.Available != want || mode == "2" && (m.AvailableFrom != "/proc/meminfo" || m.Headroom > mib) {
+			t.Errorf("vm.overcommit_memory=%s: got %+v, want %d available", mode, m, want)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 func TestWhyNoCgroup(t *testing.T) {
 	const v2mount = "30 23 0:26 / /cg ro - cgroup2 cgroup rw\n"
 	for name, tt := range map[string]struct{ mounts, files, why, rung string }{
-		"none":                 {"", "", "no cgroup file system is mounted", "processes"},
+		"none":                 {"26 1 8:1 / / rw - ext4 /dev/sda1 rw\n", "", "no cgroup file system is mounted", "processes"},
 		"hybrid":               {"30 23 0:26 / /cg ro - cgroup cgroup rw,pids\n", "", "no cgroup with the memory controller is mounted", "processes"},
 		"v1 that is hidden":    {"30 23 0:26 / /cg ro - cgroup cgroup rw,memory\n", "-- cg/x --\n", "/cg has no memory.limit_in_bytes to read", "processes"},
 		"v2 that is hidden":    {v2mount, "-- cg/x --\n", "/cg has no memory.max to read", "processes"},

@@ -37,8 +37,6 @@ func (b *Budget) Sources() []Source {
 				s = append(s, b.keys(f, stat1Keys)...)
 			case f == &l.stat:
 				s = append(s, b.keys(f, stat2Keys)...)
-			case f == &l.tasks:
-				s = append(s, b.lines(f))
 			case f == &l.events && b.rung.v1():
 				s = append(s, b.keys(f, eventKeys[:1])...)
 			case f == &l.events:
@@ -63,18 +61,6 @@ func (b *Budget) single(f *file) Source {
 		return s
 	}
 	s.Value = string(bytes.TrimSpace(text))
-	return s
-}
-
-// lines is the source of a file whose number of lines counts.
-func (b *Budget) lines(f *file) Source {
-	s := Source{Name: base(f.path), File: f.path}
-	text, err := f.read(&b.in)
-	if err != nil {
-		s.Missing = err.Error()
-		return s
-	}
-	s.Value = strconv.Itoa(bytes.Count(text, newline)) + " threads"
 	return s
 }
 
