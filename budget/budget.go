@@ -57,9 +57,10 @@ type Memory struct {
 	// lowest and the last of the page cache. It is never below 0 and never above Limit.
 	//
 	// Reclaim can give the file pages of the inactive and active lists, dirty ones
-	// included (mlocked pages and shmem are on other lists), and the kernel's caches
-	// of names and inodes but for what is in use: slab_reclaimable on v2; v1 does not tell, and it is
-	// estimated from memory.kmem.usage_in_bytes.
+	// included (mlocked pages and shmem are on other lists), and on v2 the kernel's
+	// caches of names and inodes, slab_reclaimable, but for 512 KiB and 1 KiB for each
+	// socket of /proc/net/sockstat. v1 does not tell them. With
+	// vm.overcommit_memory=2 CommitLimit − Committed_AS is a limit as well.
 	Available int64
 
 	// Headroom is the cautious part of Available, what can be had without I/O or

@@ -70,7 +70,7 @@ func reference(t *testing.T, root string, levels []string, ceiling int64) (limit
 	narrow := func(l, used, more int64, stat map[string]int64) {
 		limit = min(limit, l)
 		slab := stat["slab_reclaimable"]
-		file := stat["inactive_file"] + stat["active_file"] + max(0, slab-slab/32-mib)
+		file := stat["inactive_file"] + stat["active_file"] + max(0, slab-512*kib)
 		clean := stat["inactive_file"] - stat["file_dirty"] - stat["file_writeback"]
 		if _, ok := stat["total_cache"]; ok {
 			file = stat["total_inactive_file"] + stat["total_active_file"]

@@ -179,7 +179,7 @@ func TestMeminfoOfFullLevels(t *testing.T) {
 				inner + "memory.swap.max": "8388608\n", inner + "memory.swap.current": "0\n",
 			},
 			Meminfo{
-				MemTotal: 64 * mib, MemFree: 48 * mib, MemAvailable: 51*mib - 4*mib/32, Cached: 12 * mib, Shmem: 12 * mib, AnonPages: 16 * mib,
+				MemTotal: 64 * mib, MemFree: 48 * mib, MemAvailable: 52*mib - 512*kib, Cached: 12 * mib, Shmem: 12 * mib, AnonPages: 16 * mib,
 				KReclaimable: 4 * mib, SReclaimable: 4 * mib, SUnreclaim: 12 * mib, Slab: 16 * mib,
 				SwapTotal: 8 * mib, SwapFree: 8 * mib, SwapCached: 8 * mib, Zswapped: 8 * mib,
 			},

@@ -77,7 +77,7 @@ func TestTaking(t *testing.T) {
 		{"no cache", host{total: m.managed, available: 700 * mib}, 2816 << 12},
 		{"little cache", host{total: m.managed, available: 700 * mib, file: 10 * mib}, 2816<<12 + 5*mib},
 		{"much cache", host{total: m.managed, available: 700 * mib, file: 400 * mib}, 2816<<12 + 14080<<12},
-		{"slab", host{total: m.managed, available: 700 * mib, slab: 32 * mib}, 2816<<12 + 16*mib - 2*mib},
+		{"slab", host{total: m.managed, available: 700 * mib, slab: 32 * mib}, 2816<<12 + 16*mib - 512*kib},
 		{"nothing is available", host{total: m.managed, file: 10 * mib}, 0},
 		{"all is available", host{total: m.managed, available: m.managed}, 0},
 		{"lxcfs shows the container's memory", host{total: m.managed / 2, available: 100 * mib, file: 50 * mib}, 0},
@@ -124,11 +124,11 @@ func TestSockets(t *testing.T) {
 		sockets string
 		want    int64
 	}{
-		{32 * mib, "", 30 * mib},
-		{32 * mib, "sockets: used 0\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0\n", 30 * mib},
-		{36 * mib, "sockets: used 4096\n", 30 * mib},
+		{32 * mib, "", 32*mib - 512*kib},
+		{32 * mib, "sockets: used 0\nTCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0\n", 32*mib - 512*kib},
+		{36 * mib, "sockets: used 4096\n", 32*mib - 512*kib},
 		{36 * mib, "sockets: used 40960\n", 0},
-		{mib, "nonsense\n", 0}, // too little for anybody to ask
+		{512 * kib, "nonsense\n", 0}, // too little for anybody to ask
 	} {
 		set(tt.slab)
 		if tt.sockets != "" {

@@ -73,6 +73,7 @@ func (h host) taking(m marks) int64 {
 	return min(h.total, h.available+max(0, more))
 }
 
-// reclaimableSlab is how much of slab memory that can be reclaimed is: less 1/32
-// and 1 MiB for names and inodes in use, and what the kernel keeps for pages.
-func reclaimableSlab(n int64) int64 { return max(0, n-n/32-1<<20) }
+// reclaimableSlab is how much of n bytes of slab that counts as reclaimable can be
+// reclaimed: all but 512 KiB for names and inodes in use, and what the kernel keeps for
+// pages.
+func reclaimableSlab(n int64) int64 { return max(0, n-512<<10) }

@@ -49,35 +49,41 @@ func (r *row) askOthers(b *budget.Budget) error {
 		r.Others["libuv"] = max(0, constrained-usage)
 	}
 
-	// The JDK, os::available_memory in a container: limit less usage; v1's limit is
-	// the hierarchy's. Free memory of the host where there is no limit.
-	if v1 && stat["hierarchical_memory_limit"] > 0 {
-		limit = min(limit, stat["hierarchical_memory_limit"])
+	// The JDK, os::available_memory in a container: limit less usage, of the level
+	// with the lowest limit; free memory of the host where there is no limit.
+	tightest := c.tightest()
+	lowest := tightest.limit()
+	if hidden := stat["hierarchical_memory_limit"]; v1 && hidden > 0 && hidden < lowest {
+		tightest, lowest = c, hidden
 	}
-	if limit > hostTotal {
+	if lowest > hostTotal {
 		r.Others["JDK"] = hostAvailable
 	} else {
-		r.Others["JDK"] = max(0, limit-usage)
+		r.Others["JDK"] = max(0, lowest-tightest.usage())
 	}
 
-	// lxcfs's MemAvailable: the lowest limit of the levels or the host's memory, less
-	// the usage, plus all of the page cache, shared memory in it
+	// lxcfs's MemAvailable since 7.0: the lowest limit of the levels or the host's
+	// memory, less the own level's usage, plus its file pages and reclaimable slab
 	// (src/proc_fuse.c, proc_meminfo_read).
-	lowest := min(c.limit(), hostTotal)
-	for up := c; ; {
-		parent := group{up.dir[:strings.LastIndexByte(up.dir, '/')], v1}
-		if parent.limit() == math.MaxInt64 && parent.usage() == 0 {
-			break
-		}
-		lowest = min(lowest, parent.limit())
-		up = parent
-	}
-	cache := stat["file"]
+	cache := stat["active_file"] + stat["inactive_file"] + stat["slab_reclaimable"]
 	if v1 {
-		cache = stat["total_cache"]
+		cache = stat["total_active_file"] + stat["total_inactive_file"]
 	}
-	r.Others["lxcfs"] = max(0, lowest-usage+cache)
+	r.Others["lxcfs"] = max(0, min(c.tightest().limit(), hostTotal)-usage+cache)
 	return nil
+}
+
+// tightest is the level with the lowest limit, of g and those around it.
+func (g group) tightest() group {
+	for up := g; ; {
+		up = group{up.dir[:strings.LastIndexByte(up.dir, '/')], g.v1}
+		if up.limit() == math.MaxInt64 && up.usage() == 0 {
+			return g
+		}
+		if up.limit() < g.limit() {
+			g = up
+		}
+	}
 }
 
 // group is the directory of one memory cgroup.

@@ -48,6 +48,7 @@ var steps = []struct {
 		size, group, _ := strings.Cut(text, ":")
 		return p.hold("anon", size, group)
 	}},
+	{"sockets", "N, keep pairs of sockets open", func(p *preparation, text string) error { return p.hold("sockets", text, "") }},
 	{"group", "NAME[:SIZE], make a child cgroup", func(_ *preparation, text string) error { return makeGroup(text) }},
 	{"set", "GROUP/FILE=VALUE, write a file of a cgroup", func(_ *preparation, text string) error { return set(text) }},
 	{"enter", "GROUP, go into it", func(_ *preparation, text string) error { return enter(text) }},
@@ -157,7 +158,18 @@ func holder(args []string) error {
 		}
 	}
 	var m []byte
-	if kind == "anon" {
+	switch kind {
+	case "sockets":
+		n, err := strconv.Atoi(what)
+		if err != nil {
+			return err
+		}
+		for range n {
+			if _, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0); err != nil {
+				return err
+			}
+		}
+	case "anon":
 		size, err := parseSize(what)
 		if err != nil {
 			return err
@@ -169,7 +181,7 @@ func holder(args []string) error {
 		for i := 0; i < len(m); i += 4096 {
 			m[i] = 1
 		}
-	} else {
+	default:
 		f, err := os.Open(what)
 		if err != nil {
 			return err
