@@ -167,6 +167,9 @@ func (s *supervisor) health() string {
 	if len(failing) > 0 {
 		return "failing: " + strings.Join(failing, ", ")
 	}
+	if s.blind != "" {
+		return "blind: " + s.blind
+	}
 	if short, why := s.policy.Short(); short {
 		return "short: " + why
 	}

@@ -61,6 +61,7 @@ type supervisor struct {
 	mem      budget.Memory
 	memAt    time.Duration
 	memOK    bool
+	blind    string // why memory cannot be read at present
 	cpu      budget.CPU
 	cpuAt    time.Duration // when it was read
 	oomSeen  int64         // kernel's oom_kill count that has been explained

@@ -14,12 +14,15 @@ func (s *supervisor) openBudget() {
 	b, err := budget.Open()
 	if err != nil {
 		s.log.warn("cannot tell how much memory there is: no worker is started or stopped for memory", "error", err)
+		s.blind = err.Error()
 		return
 	}
 	b.SetLimit(s.c.Limit)
 	s.budget = b
 	s.sys.memory = b.Read
-	if m, err := b.Read(); err == nil {
+	if m, err := b.Read(); err != nil {
+		s.blind = err.Error()
+	} else {
 		s.mem, s.memOK = m, true
 		s.oomSeen, s.oomBase = m.OOMKills, m.OOMKills
 	}
@@ -46,6 +49,10 @@ func (s *supervisor) greet() {
 	if source == "" {
 		source = "--limit"
 	}
+	if !s.memOK {
+		s.log.info("memsup "+s.c.Version, "limit", "unknown", "watching", s.rung())
+		return
+	}
 	s.log.info("memsup "+s.c.Version, "limit", mib(s.mem.Limit), "source", source, "available", mib(s.mem.Available),
 		"reserve", mib(s.pcfg.ReserveFor(s.mem.Limit)), "watching", s.rung())
 	if missed := s.budget.Missed(); len(missed) > 0 {
@@ -70,8 +77,10 @@ func (s *supervisor) look(now time.Duration) bool {
 	m, err := s.sys.memory()
 	if err != nil {
 		s.once("memory", "cannot read how much memory there is", "error", err)
+		s.blind = err.Error()
 		return false
 	}
+	s.blind = ""
 	changed := s.memOK && (m.Limit != s.mem.Limit || m.Limited != s.mem.Limited)
 	if changed {
 		s.log.info("the limit changed", "from", mib(s.mem.Limit), "to", mib(m.Limit), "source", m.LimitFrom)
