@@ -22,8 +22,8 @@
 //	-enter GROUP         go into it
 //	-as SIZE, -data SIZE RLIMIT_AS and RLIMIT_DATA of the process that takes
 //	-huge                it asks for huge pages
-//	-times N             all of it N times; the median of the differences counts, and for
-//	                     promising too much the worst
+//	-times N             all of it N times; the one that got most beside its
+//	                     promise counts, and the worst is told
 //	-sockets N           a process keeps N pairs of sockets open, idle
 //	-locked              its memory is locked: it does not go to the swap
 package main
