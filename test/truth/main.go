@@ -22,8 +22,6 @@
 //	-enter GROUP         go into it
 //	-as SIZE, -data SIZE RLIMIT_AS and RLIMIT_DATA of the process that takes
 //	-huge                it asks for huge pages
-//	-times N             all of it N times; the one that got most beside its
-//	                     promise counts, and the worst is told
 //	-sockets N           a process keeps N pairs of sockets open, idle
 //	-locked              its memory is locked: it does not go to the swap
 package main
@@ -31,13 +29,29 @@ package main
 import (
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
+
+// hugePages lets this process and its children have transparent huge pages or not.
+func hugePages(may bool) error {
+	disable := uintptr(1)
+	if may {
+		disable = 0
+	}
+	return unix.Prctl(unix.PR_SET_THP_DISABLE, disable, 0, 0, 0)
+}
 
 func main() {
 	verbs := map[string]func([]string) error{"measure": measure, "table": table, "taker": taker, "holder": holder}
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: truth measure|table …")
 		os.Exit(2)
+	}
+	// The Go runtime's heap would take 2 MiB at a time.
+	if err := hugePages(false); err != nil {
+		fmt.Fprintln(os.Stderr, "truth: cannot do without huge pages:", err)
+		os.Exit(1)
 	}
 	if err := verbs[os.Args[1]](os.Args[2:]); err != nil {
 		fmt.Fprintf(os.Stderr, "truth %s: %v\n", os.Args[1], err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,7 +30,6 @@ type row struct {
 	Got    int64            `json:"got"`      // truly taken
 	End    string           `json:"end"`      // killed or refused
 	Grain  int64            `json:"grain"`    // of the kernel's own accounting
-	Worst  int64            `json:"worst"`    // the most that any try was promised above what it got
 	Others map[string]int64 `json:"others"`   // what the formulas of others say
 }
 
@@ -64,7 +61,7 @@ type taking struct {
 }
 
 func measure(args []string) error {
-	var r row
+	r := row{Others: map[string]int64{}}
 	var t taking
 	p := preparation{}
 	flags := flag.NewFlagSet("measure", flag.ExitOnError)
@@ -74,46 +71,27 @@ func measure(args []string) error {
 	flags.Func("as", "RLIMIT_AS of the taker", sizeTo(&t.as))
 	flags.Func("data", "RLIMIT_DATA of the taker", sizeTo(&t.data))
 	flags.BoolVar(&t.huge, "huge", false, "huge pages")
-	times := flags.Int("times", 1, "how often the steps and the taking are done; the one that got most beside its promise counts")
 	flags.BoolVar(&t.locked, "locked", false, "locked memory")
 	for _, s := range steps {
-		flags.Func(s.name, "step: "+s.says, func(text string) error {
-			p.steps = append(p.steps, func() error { return s.do(&p, text) })
-			return nil
-		})
+		flags.Func(s.name, "step: "+s.says, func(text string) error { return s.do(&p, text) })
 	}
-	_ = flags.Parse(args)
+	_ = flags.Parse(args) // does the steps as it comes to them
 	defer p.end()
 	if t.locked { // or this process goes to the swap, and the taker gets its memory
 		if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
 			return err
 		}
 	}
-	var rows []row
-	for range *times {
-		r := r
-		r.Others = map[string]int64{}
-		if err := p.prepare(); err != nil {
-			return err
-		}
-		taker, err := newTaker(t)
-		if err != nil {
-			return err
-		}
-		if err := r.ask(t); err != nil {
-			return err
-		}
-		if r.Got, r.End, err = taker.run(); err != nil {
-			return err
-		}
-		rows = append(rows, r)
+	taker, err := newTaker(t)
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Told-a.Got, b.Told-b.Got) })
-	// The kernel kills now and then before it has reclaimed what it can, above all
-	// where pages are written to a disk at that moment: what one try got can be got.
-	worst := rows[len(rows)-1]
-	r = rows[0]
-	r.Worst = worst.Told - worst.Got
+	if err := r.ask(t); err != nil {
+		return err
+	}
+	if r.Got, r.End, err = taker.run(); err != nil {
+		return err
+	}
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -235,6 +213,9 @@ func taker(args []string) error {
 	advice := unix.MADV_NOHUGEPAGE
 	if huge {
 		piece, advice = 4<<20, unix.MADV_HUGEPAGE
+		if err := hugePages(true); err != nil {
+			return err
+		}
 	}
 	own, err := limitSelf(args[2], args[3])
 	if err != nil {

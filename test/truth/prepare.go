@@ -13,19 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// preparation is the steps and what they have made so far.
+// preparation is what the steps have made so far.
 type preparation struct {
-	steps   []func() error
 	helpers []*exec.Cmd // ended when all is measured
-}
-
-func (p *preparation) prepare() error {
-	for _, do := range p.steps {
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (p *preparation) end() {

@@ -67,11 +67,7 @@ func format(rows []row) string {
 		default:
 			told = "**" + told + "**"
 		}
-		got := mib(r.Got)
-		if early := r.Worst - (r.Told - r.Got); early > r.Grain {
-			got += " (" + mib(early) + " less in another try)"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |", r.Place, mib(r.Limit), got, told, mib(r.Head))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |", r.Place, mib(r.Limit), mib(r.Got), told, mib(r.Head))
 		for _, name := range others {
 			fmt.Fprintf(&b, " %s |", mib(r.Others[name]))
 		}
