@@ -61,6 +61,8 @@ int main(int argc, char **argv)
 	}
 	printf("%s, a limit of %lld bytes%s; each call reads\n", memory.rung, (long long)memory.limit, memory.limited ? "" : " (the host's)");
 	n = add(&m->host, fds, n);
+	n = add(&m->overcommit, fds, n);
+	n = add(&m->in.sockets, fds, n);
 	for (size_t i = 0; i < m->level_count; i++) {
 		for (int j = 0; j < LEVEL_FILES; j++)
 			n = add(&m->levels[i].file[j], fds, n);

@@ -31,30 +31,37 @@ static struct flaw check_cgroup(struct span text)
 }
 
 /*
- * join writes root, a, b and end one after the other to path. It is false where the
- * kernel would take no such path.
+ * mm_join writes root, a, b and end one after the other to path, as much as it holds.
+ * It gives -errno where the kernel would take no such path.
  */
-bool mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end)
+int mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end)
 {
-	size_t r = strlen(root), e = strlen(end), len = r + a.len + b.len + e;
+	const struct span parts[] = { { root, strlen(root) }, a, b, { end, strlen(end) } };
+	size_t len = 0;
+	int err = 0;
 
-	if (len >= PATH_MAX || (a.len > 0 && memchr(a.at, '\0', a.len) != NULL) ||
-	    (b.len > 0 && memchr(b.at, '\0', b.len) != NULL))
-		return false;
-	memcpy(path, root, r);
-	if (a.len > 0)
-		memcpy(path + r, a.at, a.len);
-	if (b.len > 0)
-		memcpy(path + r + a.len, b.at, b.len);
-	memcpy(path + r + a.len + b.len, end, e + 1);
-	return true;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		size_t n = parts[i].len, room = PATH_MAX - 1 - len;
+
+		if (n > 0 && memchr(parts[i].at, '\0', n) != NULL)
+			err = -EINVAL;
+		if (n > room) {
+			n = room;
+			err = err < 0 ? err : -ENAMETOOLONG;
+		}
+		if (n > 0)
+			memcpy(path + len, parts[i].at, n);
+		len += n;
+	}
+	path[len] = '\0';
+	return err;
 }
 
 bool mm_exists(const char *root, struct span a, struct span b, const char *end)
 {
 	char path[PATH_MAX];
 
-	return mm_join(path, root, a, b, end) && access(path, F_OK) == 0;
+	return mm_join(path, root, a, b, end) == 0 && access(path, F_OK) == 0;
 }
 
 static const struct span empty = { "", 0 };
@@ -65,13 +72,13 @@ void mm_find_places(struct places *p, struct input *in, const char *root)
 	struct flaw flaw;
 
 	*p = (struct places){ .root = root };
-	if (mm_join(path, root, empty, empty, "/proc/self/mountinfo") && mm_read_all(in, path, &p->mountinfo) == 0) {
+	if (mm_read_all(in, root, "/proc/self/mountinfo", path, &p->mountinfo) == 0) {
 		flaw = mm_parse_mountinfo(p->mountinfo, &p->mounts, &p->mount_count);
 		if (flaw.line > 0 && flaw.want == NULL)
 			mm_fail(in, path, -ENOMEM);
 		mm_reject(in, path, flaw);
 	}
-	if (mm_join(path, root, empty, empty, "/proc/self/cgroup") && mm_read_all(in, path, &p->cgroup) == 0) {
+	if (mm_read_all(in, root, "/proc/self/cgroup", path, &p->cgroup) == 0) {
 		flaw = check_cgroup((struct span){ p->cgroup.at, p->cgroup.len });
 		mm_reject(in, path, flaw);
 	}

@@ -11,8 +11,6 @@ const char *const mm_names1[LEVEL_FILES] = {
 	[SWAP_LIMIT] = "/memory.memsw.limit_in_bytes",
 	[SWAP_USAGE] = "/memory.memsw.usage_in_bytes",
 	[HIERARCHY] = "/memory.use_hierarchy",
-	[KMEM] = "/memory.kmem.usage_in_bytes",
-	[TASKS] = "/tasks",
 };
 
 /* parse_stat1 parses memory.stat of cgroup v1. */
@@ -25,8 +23,6 @@ static struct flaw parse_stat1(struct span text, struct stat_file *s)
 		KEY("total_dirty", &s->dirty),
 		KEY("total_writeback", &s->writeback),
 		KEY("hierarchical_memory_limit", &s->hierarchical_limit),
-		KEY("total_rss", &s->rss),
-		KEY("total_mapped_file", &s->mapped),
 	};
 	struct flaw flaw = mm_parse_keyed(text, keys, sizeof keys / sizeof *keys);
 
@@ -35,31 +31,6 @@ static struct flaw parse_stat1(struct span text, struct stat_file *s)
 	s->inactive_file = inactive < 0 ? 0 : inactive;
 	s->active_file = active < 0 ? 0 : active;
 	return flaw;
-}
-
-/*
- * TASK_KERNEL is more than the kernel keeps for one thread, its share of its process
- * with it: stack, descriptors, mappings.
- */
-#define TASK_KERNEL ((int64_t)128 << 10)
-
-/*
- * slab1 estimates what of the kernel's own memory can be reclaimed, names and inodes
- * of files, which v1 does not tell: what memory.kmem.usage_in_bytes has above 128
- * KiB a thread and a 64th of the mapped memory for page tables. Below 4 MiB it is
- * called nothing. What reclaim gives there it gives the levels around as well.
- */
-static int64_t slab1(struct level *l, struct input *in, const struct stat_file *s)
-{
-	int64_t kernel;
-	struct span text;
-
-	mm_file_value(&l->file[KMEM], in, &kernel);
-	kernel -= mm_add(s->rss, s->mapped) / 64;
-	if (kernel < (int64_t)4 << 20 || mm_file_read(&l->file[TASKS], in, &text) < 0)
-		return 0;
-	kernel -= (int64_t)mm_count_lines(text) * TASK_KERNEL;
-	return kernel > 0 ? kernel : 0;
 }
 
 /*
@@ -103,10 +74,7 @@ struct usage mm_read1(struct level *l, struct input *in, bool own, bool swap)
 		mm_file_value(&l->file[USAGE], in, &u.used);
 		if (mm_file_read(&l->file[STAT], in, &text) == 0) {
 			mm_reject(in, l->file[STAT].path, parse_stat1(text, &s));
-			if (own)
-				in->slab = slab1(l, in, &s);
-			s.slab_reclaimable = in->slab;
-			mm_reclaim(&s, &u);
+			mm_reclaim(&s, 0, &u);
 		}
 		if (l->has_hidden && s.hierarchical_limit < NO_LIMIT1 && (!u.limited || s.hierarchical_limit < u.limit)) {
 			u.limit = s.hierarchical_limit;

@@ -15,13 +15,14 @@ const char *const mm_names2[LEVEL_FILES] = {
 
 /*
  * mm_reclaim tells u what can be reclaimed, and the part of it that costs neither
- * I/O nor time.
+ * I/O nor time; pinned is what of the slab is in use.
  */
-void mm_reclaim(const struct stat_file *s, struct usage *u)
+void mm_reclaim(const struct stat_file *s, int64_t pinned, struct usage *u)
 {
 	int64_t busy = mm_add(s->dirty, s->writeback);
+	int64_t slab = mm_reclaimable_slab(s->slab_reclaimable - pinned);
 
-	u->reclaimable = mm_add(mm_add(s->inactive_file, s->active_file), mm_reclaimable_slab(s->slab_reclaimable));
+	u->reclaimable = mm_add(mm_add(s->inactive_file, s->active_file), slab);
 	u->clean = s->inactive_file > busy ? s->inactive_file - busy : 0;
 }
 
@@ -68,7 +69,7 @@ struct usage mm_read2(struct level *l, struct input *in, bool own, bool swap)
 	u.free = u.limit - u.used;
 	if (mm_file_read(&l->file[STAT], in, &text) == 0) {
 		mm_reject(in, l->file[STAT].path, parse_stat2(text, &s));
-		mm_reclaim(&s, &u);
+		mm_reclaim(&s, mm_reclaimable_slab(s.slab_reclaimable) > 0 ? mm_pinned(in) : 0, &u);
 	}
 	return u;
 }

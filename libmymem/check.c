@@ -123,6 +123,12 @@ static void reads_and_sees_changes(void)
 	EXPECT(now.limit == 48 * MIB && now.available == 19 * MIB);
 	EXPECT(allocations == 0);
 
+	put("cg/memory.stat", "inactive_file 0\nactive_file 0\nslab_reclaimable 33554432\n");
+	put("proc/net/sockstat", "sockets: used 0\n");
+	EXPECT(mymem_read(m, &now) == 0 && now.available == 46 * MIB);
+	put("proc/net/sockstat", "sockets: used 32768\n");
+	EXPECT(mymem_read(m, &now) == 0 && now.available == 16 * MIB);
+
 	put("cg/memory.max", "max\n");
 	EXPECT(mymem_read(m, &now) == 0);
 	EXPECT(now.limit == 1024 * MIB && !now.limited && now.available == 512 * MIB);
@@ -217,13 +223,44 @@ static void leaves_no_descriptor(void)
 
 	close(first);
 	m = prepare();
+	put("proc/sys/vm/overcommit_memory", "0\n");
+	put("proc/net/sockstat", "sockets: used 1\n");
+	put("cg/memory.stat", "inactive_file 1\nactive_file 2\nslab_reclaimable 2097152\n");
 	EXPECT(mymem_read(m, &now) == 0);
+	EXPECT(m->overcommit.state == FILE_ANSWERED && m->in.sockets.state == FILE_ANSWERED);
 	for (size_t i = 0; i < LEVEL_FILES; i++) {
 		const struct file *f = &m->levels[0].file[i];
 
 		EXPECT(f->state < FILE_OPEN || fcntl(f->fd, F_GETFD) == FD_CLOEXEC);
 	}
 	mymem_close(m);
+	second = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	EXPECT(first == second);
+	close(second);
+}
+
+/* A directory or a pipe is no file: that is told, does not wait and leaves nothing open. */
+static void tells_what_is_no_file(void)
+{
+	static const char *const names[] = { "proc/meminfo", "proc/self/mountinfo", "cg/memory.max", "cg/memory.stat" };
+	int first = open("/dev/null", O_RDONLY | O_CLOEXEC), second;
+	struct mymem_memory now;
+	char path[PATH_MAX];
+	mymem *m;
+
+	close(first);
+	for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+		bool pipe = i % 2 == 1;
+
+		mymem_close(prepare());
+		(void)snprintf(path, sizeof path, "%s/%s", root, names[i / 2]);
+		EXPECT(remove(path) == 0 && (pipe ? mkfifo(path, 0644) : mkdir(path, 0755)) == 0);
+		EXPECT(mymem_open_at(root, &m) == 0);
+		EXPECT(mymem_read(m, &now) == (pipe ? -ESPIPE : -EISDIR));
+		EXPECT(strncmp(mymem_error(m), path, strlen(path)) == 0);
+		mymem_close(m);
+		EXPECT(remove(path) == 0);
+	}
 	second = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	EXPECT(first == second);
 	close(second);
@@ -270,7 +307,7 @@ int main(void)
 {
 	static void (*const checks[])(void) = {
 		reads_and_sees_changes, tells_file_and_line, finds_the_cgroup_again, survives_fork,
-		leaves_no_descriptor, runs_out_of_descriptors, tells_of_here,
+		leaves_no_descriptor, tells_what_is_no_file, runs_out_of_descriptors, tells_of_here,
 	};
 
 	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {

@@ -12,6 +12,13 @@
 /* LONGEST_ONCE is for mountinfo, which is long where there are many mounts. */
 #define LONGEST_ONCE ((size_t)16 << 20)
 
+/* mm_start forgets what went before. */
+void mm_start(struct input *in)
+{
+	in->problem.code = 0;
+	in->used = -1;
+}
+
 void mm_reject(struct input *in, const char *path, struct flaw flaw)
 {
 	struct problem *p = &in->problem;
@@ -40,24 +47,40 @@ void mm_fail(struct input *in, const char *path, int code)
 	in->problem.path[len] = '\0';
 }
 
-/* open_file opens a file for reading; it gives the descriptor or -errno. */
+/*
+ * open_file opens a file for reading; it gives the descriptor or -errno. It does not
+ * wait where the path is a pipe that nobody writes to.
+ */
 static int open_file(const char *path)
 {
 	int fd;
 
 	do
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	while (fd < 0 && errno == EINTR);
 	return fd < 0 ? -errno : fd;
 }
 
 /*
- * short_of tells whether an open failed for want of something that the process or
- * the host lacks for now: the file may well be there.
+ * refused keeps that the file at path may well be there, but cannot be opened for
+ * want of a descriptor or of memory, or is none that can be read, as a directory or a
+ * pipe. It is false for the errors of a file that is not there, not for this user or
+ * not for this kernel.
  */
-static bool short_of(int code)
+static bool refused(struct input *in, const char *path, int code)
 {
-	return code == -EMFILE || code == -ENFILE || code == -ENOMEM;
+	switch (code) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EACCES:
+	case -EPERM:
+	case -ENODEV:
+	case -EOPNOTSUPP:
+		return false;
+	default:
+		mm_fail(in, path, code);
+		return true;
+	}
 }
 
 /*
@@ -71,10 +94,8 @@ int mm_file_read(struct file *f, struct input *in, struct span *text)
 	if (f->state == FILE_UNOPENED) {
 		int fd = open_file(f->path);
 
-		if (fd < 0 && short_of(fd)) {
-			mm_fail(in, f->path, fd);
+		if (fd < 0 && refused(in, f->path, fd))
 			return fd;
-		}
 		if (fd < 0) {
 			f->state = FILE_MISSING;
 			f->missing = fd;
@@ -90,8 +111,12 @@ int mm_file_read(struct file *f, struct input *in, struct span *text)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
+			int err = -errno;
+
 			f->lost = f->state == FILE_ANSWERED;
-			return -errno;
+			if (!f->lost)
+				refused(in, f->path, err);
+			return err;
 		}
 		if ((size_t)n < in->size) {
 			f->state = FILE_ANSWERED;
@@ -150,20 +175,24 @@ void mm_file_close(struct file *f)
 }
 
 /*
- * mm_read_all reads a file once into memory that the caller frees. A file that
- * cannot be read gives -errno, and in has a problem where that is no answer.
+ * mm_read_all reads the file name below root once into memory that the caller frees,
+ * and tells its path. A file that cannot be read gives -errno, and in has a problem
+ * where that is no answer.
  */
-int mm_read_all(struct input *in, const char *path, struct text *text)
+int mm_read_all(struct input *in, const char *root, const char *name, char path[PATH_MAX], struct text *text)
 {
+	static const struct span empty = { "", 0 };
 	size_t size = 4096, len = 0;
 	char *buf = NULL;
-	int fd = open_file(path);
-	int err = fd < 0 ? fd : 0;
+	int err = mm_join(path, root, empty, empty, name);
+	int fd = err < 0 ? err : open_file(path);
 
-	if (fd >= 0 && (buf = malloc(size)) == NULL)
+	if (fd < 0)
+		err = fd;
+	else if ((buf = malloc(size)) == NULL)
 		err = -ENOMEM;
 	while (err == 0) {
-		ssize_t n = read(fd, buf + len, size - len);
+		ssize_t n = pread(fd, buf + len, size - len, (off_t)len);
 		char *larger;
 
 		if (n < 0 && errno == EINTR)
@@ -191,8 +220,7 @@ int mm_read_all(struct input *in, const char *path, struct text *text)
 		*text = (struct text){ buf, len };
 		return 0;
 	}
-	if (short_of(err))
-		mm_fail(in, path, err);
+	refused(in, path, err);
 	free(buf);
 	return err;
 }

@@ -120,12 +120,13 @@ static bool is_limit(struct span key)
 
 /*
  * mm_parse_keyed parses a flat keyed file, "key value" a line, into the places
- * that keys name. Lines of other keys are not looked at. A key that ends in "_limit"
- * may be above int64_t's range.
+ * that keys name. Lines of other keys are not looked at, and none of these may come
+ * twice. A key that ends in "_limit" may be above int64_t's range.
  */
 struct flaw mm_parse_keyed(struct span text, const struct key *keys, size_t count)
 {
 	struct span line, key, value;
+	unsigned found = 0; /* a bit for each of keys */
 
 	for (size_t at = 1; text.len > 0; at++) {
 		if (!mm_next_line(&text, &line))
@@ -136,8 +137,9 @@ struct flaw mm_parse_keyed(struct span text, const struct key *keys, size_t coun
 
 			if (key.len != keys[i].len || memcmp(key.at, keys[i].name, key.len) != 0)
 				continue;
-			if (!mm_parse_number(value, &n) || (n == INT64_MAX && !is_limit(key)))
+			if (!mm_parse_number(value, &n) || (found & 1u << i) != 0 || (n == INT64_MAX && !is_limit(key)))
 				return mm_flaw(at, line, "a key and a decimal number");
+			found |= 1u << i;
 			*keys[i].to = n;
 			break;
 		}
@@ -145,8 +147,8 @@ struct flaw mm_parse_keyed(struct span text, const struct key *keys, size_t coun
 	return none;
 }
 
-/* mm_count_lines counts the lines of text that have an end. */
-size_t mm_count_lines(struct span text)
+/* count_lines counts the lines of text that have an end. */
+static size_t count_lines(struct span text)
 {
 	struct span line;
 	size_t n = 0;
@@ -159,7 +161,7 @@ size_t mm_count_lines(struct span text)
 /* mm_missing_line is the flaw that a line is not there, at the end of text. */
 struct flaw mm_missing_line(struct span text, const char *want)
 {
-	return mm_flaw(mm_count_lines(text) + 1, (struct span){ "", 0 }, want);
+	return mm_flaw(count_lines(text) + 1, (struct span){ "", 0 }, want);
 }
 
 /* mm_add adds two quantities that are not negative, up to the largest int64_t. */

@@ -43,17 +43,6 @@ struct problem {
 	char path[PATH_MAX];
 };
 
-/*
- * input is where kernel files are read into. It keeps the first problem: then no
- * number that was read counts.
- */
-struct input {
-	char *buf;
-	size_t size;
-	struct problem problem;
-	int64_t slab; /* v1: what slab1 found for the own level */
-};
-
 enum file_state {
 	FILE_UNOPENED,
 	FILE_MISSING,
@@ -70,14 +59,27 @@ struct file {
 	bool lost; /* it cannot be read any more */
 };
 
+/*
+ * input is where kernel files are read into. It keeps the first problem: then no
+ * number that was read counts.
+ */
+struct input {
+	char *buf;
+	size_t size;
+	struct problem problem;
+	struct file sockets; /* /proc/net/sockstat */
+	int64_t used; /* what it told since mm_start, -1 before it was asked */
+};
+
 /* file.c */
+void mm_start(struct input *in);
 void mm_reject(struct input *in, const char *path, struct flaw flaw);
 void mm_fail(struct input *in, const char *path, int code);
 int mm_file_read(struct file *f, struct input *in, struct span *text);
 bool mm_file_value(struct file *f, struct input *in, int64_t *n);
 bool mm_file_limit(struct file *f, struct input *in, int64_t *n);
 void mm_file_close(struct file *f);
-int mm_read_all(struct input *in, const char *path, struct text *text);
+int mm_read_all(struct input *in, const char *root, const char *name, char path[PATH_MAX], struct text *text);
 
 /* format.c */
 #define NO_LIMIT1 (INT64_MAX - ((int64_t)1 << 20))
@@ -89,7 +91,6 @@ bool mm_next_line(struct span *text, struct span *line);
 bool mm_cut(struct span text, char at, struct span *before, struct span *after);
 bool mm_is(struct span text, const char *word);
 struct flaw mm_flaw(size_t line, struct span text, const char *want);
-size_t mm_count_lines(struct span text);
 struct flaw mm_missing_line(struct span text, const char *want);
 int64_t mm_add(int64_t a, int64_t b);
 
@@ -139,11 +140,11 @@ struct dirs {
 void mm_find_places(struct places *p, struct input *in, const char *root);
 void mm_free_places(struct places *p);
 struct dirs mm_find_dirs(const struct places *p, bool v2);
-bool mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end);
+int mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end);
 bool mm_exists(const char *root, struct span a, struct span b, const char *end);
 
 /* level.c */
-enum level_file { LIMIT, USAGE, STAT, SWAP_LIMIT, SWAP_USAGE, HIGH, HIERARCHY, KMEM, TASKS, LEVEL_FILES };
+enum level_file { LIMIT, USAGE, STAT, SWAP_LIMIT, SWAP_USAGE, HIGH, HIERARCHY, LEVEL_FILES };
 
 /* level is one directory of the memory cgroup. */
 struct level {
@@ -175,7 +176,7 @@ struct stat_file {
 	int64_t inactive_file, active_file;
 	int64_t dirty, writeback;
 	int64_t slab_reclaimable;
-	int64_t hierarchical_limit, rss, mapped; /* v1 only */
+	int64_t hierarchical_limit; /* v1 only */
 };
 
 enum rung { RUNG_HOST, RUNG_CGROUP1, RUNG_CGROUP2 };
@@ -183,7 +184,7 @@ enum rung { RUNG_HOST, RUNG_CGROUP1, RUNG_CGROUP2 };
 enum rung mm_memory_levels(struct input *in, const char *root, struct level **levels, size_t *n);
 void mm_free_levels(struct level *levels, size_t n);
 
-void mm_reclaim(const struct stat_file *s, struct usage *u);
+void mm_reclaim(const struct stat_file *s, int64_t pinned, struct usage *u);
 
 /* cgroup1.c, cgroup2.c */
 extern const char *const mm_names1[LEVEL_FILES];
@@ -196,9 +197,14 @@ struct host {
 	int64_t total, available;
 	int64_t swap_total, swap_free;
 	int64_t file, slab; /* page cache on the file lists, reclaimable slab */
+	int64_t commit; /* CommitLimit - Committed_AS */
+	bool has_commit;
 };
 
 int mm_read_host(mymem *m, struct host *h);
+
+/* sockstat.c */
+int64_t mm_pinned(struct input *in);
 
 /* zoneinfo.c */
 
@@ -221,11 +227,11 @@ struct mymem {
 	struct level *levels; /* the process's own first, the mount's root last */
 	size_t level_count;
 	struct file host; /* /proc/meminfo */
+	struct file overcommit; /* vm.overcommit_memory */
 	struct marks marks; /* of /proc/zoneinfo, read when they first matter */
 	bool has_marks;
 	struct input in;
-	char *host_path;
-	char root[]; /* without "/" at its end; "" is the real one */
+	char root[]; /* without "/" at its end; "" is the real one; behind it the files' paths */
 };
 
 #endif

@@ -80,13 +80,15 @@ static size_t find_levels(struct input *in, const struct places *p, bool v2, str
 
 	while (more) {
 		struct level l, *larger;
-		bool joined = mm_join(dir, p->root, dirs.point, dirs.below, "");
+		int err = mm_join(dir, p->root, dirs.point, dirs.below, "");
 
 		more = dirs.below.len > 0;
 		while (dirs.below.len > 0 && dirs.below.at[--dirs.below.len] != '/')
 			;
-		if (!joined)
-			continue;
+		if (err < 0) {
+			mm_fail(in, dir, err);
+			break;
+		}
 		if (n == room) {
 			room = room == 0 ? 4 : 2 * room;
 			larger = realloc(*levels, room * sizeof **levels);

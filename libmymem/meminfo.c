@@ -5,6 +5,8 @@
 
 static const struct flaw none;
 
+static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+
 /* parse_kb parses "     24684092 kB" to bytes. */
 static bool parse_kb(struct span text, int64_t *to)
 {
@@ -36,22 +38,27 @@ static void clamp(struct host *h)
  * parse_meminfo parses /proc/meminfo, whose "kB" are 1024 bytes. Kernels before
  * 3.14 print no MemAvailable; free memory and the file pages stand in for it.
  */
-static struct flaw parse_meminfo(struct span text, struct host *h)
+static struct flaw parse_meminfo(struct span text, struct host *to)
 {
-	int64_t free = 0, active_file = 0, inactive_file = 0, available = -1;
+	struct host h = { .total = -1, .available = -1, .swap_total = -1, .swap_free = -1 };
+	int64_t free = -1, active_file = -1, inactive_file = -1, commit_limit = -1, committed = -1;
 	const struct key keys[] = {
-		KEY("MemTotal", &h->total),
+		KEY("MemTotal", &h.total),
 		KEY("MemFree", &free),
-		KEY("MemAvailable", &available),
+		KEY("MemAvailable", &h.available),
 		KEY("Active(file)", &active_file),
 		KEY("Inactive(file)", &inactive_file),
-		KEY("SReclaimable", &h->slab),
-		KEY("SwapTotal", &h->swap_total),
-		KEY("SwapFree", &h->swap_free),
+		KEY("SReclaimable", &h.slab),
+		KEY("SwapTotal", &h.swap_total),
+		KEY("SwapFree", &h.swap_free),
+		KEY("CommitLimit", &commit_limit),
+		KEY("Committed_AS", &committed),
 	};
+	const struct span nothing = { "", 0 };
 	struct span line, key, value;
+	size_t at = 1;
 
-	for (size_t at = 1; text.len > 0; at++) {
+	for (; text.len > 0; at++) {
 		if (!mm_next_line(&text, &line))
 			return mm_flaw(at, line, mm_want_line);
 		mm_cut(line, ':', &key, &value);
@@ -63,11 +70,22 @@ static struct flaw parse_meminfo(struct span text, struct host *h)
 			break;
 		}
 	}
-	if (h->total == 0)
-		return mm_flaw(1, (struct span){ "", 0 }, "the text of meminfo, with a MemTotal above 0");
-	h->file = mm_add(active_file, inactive_file);
-	h->available = available < 0 ? mm_add(free, h->file) : available;
-	clamp(h);
+	h.file = mm_add(max(0, active_file), max(0, inactive_file));
+	h.commit = commit_limit - committed;
+	h.has_commit = commit_limit >= 0 && committed >= 0;
+	if (h.total <= 0)
+		return mm_flaw(1, nothing, "the text of meminfo, with a MemTotal above 0");
+	if ((h.swap_total < 0) != (h.swap_free < 0))
+		return mm_flaw(at, nothing, "a line of SwapTotal and one of SwapFree");
+	if (h.available < 0) {
+		if (free < 0 || active_file < 0 || inactive_file < 0)
+			return mm_flaw(at, nothing, "a line of MemAvailable");
+		h.available = mm_add(free, h.file);
+	}
+	h.swap_total = max(0, h.swap_total);
+	h.swap_free = max(0, h.swap_free);
+	clamp(&h);
+	*to = h;
 	return none;
 }
 

@@ -60,6 +60,8 @@ struct flaw mm_parse_mountinfo(struct text whole, struct mount **mounts, size_t 
 
 	*mounts = NULL;
 	*count = 0;
+	if (text.len == 0)
+		return mm_flaw(1, text, want);
 	for (size_t at = 1; text.len > 0; at++) {
 		struct mount *m = *mounts;
 		bool v2;

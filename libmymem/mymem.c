@@ -13,11 +13,16 @@ static const char *const rungs[] = {
 	[RUNG_CGROUP2] = "cgroup v2",
 };
 
+/* renew makes f a file that was never opened. */
+static void renew(struct file *f) { *f = (struct file){ .path = f->path }; }
+
 static void find(mymem *m)
 {
-	m->in.problem.code = 0;
+	mm_start(&m->in);
 	m->has_marks = false;
-	m->host = (struct file){ .path = m->host_path };
+	renew(&m->host);
+	renew(&m->overcommit);
+	renew(&m->in.sockets);
 	m->rung = mm_memory_levels(&m->in, m->root, &m->levels, &m->level_count);
 	m->found = m->in.problem.code == 0;
 }
@@ -25,27 +30,45 @@ static void find(mymem *m)
 static void release(mymem *m)
 {
 	mm_file_close(&m->host);
+	mm_file_close(&m->overcommit);
+	mm_file_close(&m->in.sockets);
 	mm_free_levels(m->levels, m->level_count);
 	m->levels = NULL;
 	m->level_count = 0;
 }
 
+/* put_path writes m's root and name to *at, which goes on behind them. */
+static const char *put_path(const mymem *m, const char *name, char **at)
+{
+	char *path = *at;
+	size_t len = strlen(m->root), n = strlen(name) + 1;
+
+	memcpy(path, m->root, len);
+	memcpy(path + len, name, n);
+	*at = path + len + n;
+	return path;
+}
+
 int mymem_open_at(const char *root, mymem **to)
 {
 	static const char meminfo[] = "/proc/meminfo";
+	static const char overcommit[] = "/proc/sys/vm/overcommit_memory";
+	static const char sockets[] = "/proc/net/sockstat";
 	size_t len = strlen(root);
+	char *end;
 	mymem *m;
 
 	*to = NULL;
 	while (len > 0 && root[len - 1] == '/')
 		len--;
-	m = calloc(1, sizeof *m + len + 1 + len + sizeof meminfo);
+	m = calloc(1, sizeof *m + 4 * len + 1 + sizeof meminfo + sizeof overcommit + sizeof sockets);
 	if (m == NULL)
 		return -ENOMEM;
 	memcpy(m->root, root, len);
-	m->host_path = m->root + len + 1;
-	memcpy(m->host_path, root, len);
-	memcpy(m->host_path + len, meminfo, sizeof meminfo);
+	end = m->root + len + 1;
+	m->host.path = put_path(m, meminfo, &end);
+	m->overcommit.path = put_path(m, overcommit, &end);
+	m->in.sockets.path = put_path(m, sockets, &end);
 	m->in.size = 8 << 10;
 	m->in.buf = malloc(m->in.size);
 	if (m->in.buf == NULL) {
@@ -107,16 +130,21 @@ static void apply(struct mymem_memory *to, const struct usage *u, const char *fr
 /* apply_host narrows to to what the host has. */
 static void apply_host(mymem *m, struct mymem_memory *to, const struct host *h)
 {
-	int64_t n;
+	int64_t n = INT64_MAX, mode;
 
-	if (!m->has_marks) {
-		m->marks = mm_read_marks(&m->in, m->root);
-		m->has_marks = m->in.problem.code == 0;
+	if (h->available < to->available) {
+		if (!m->has_marks) {
+			m->marks = mm_read_marks(&m->in, m->root);
+			m->has_marks = m->in.problem.code == 0;
+		}
+		n = mm_taking(h, &m->marks);
 	}
-	n = mm_taking(h, &m->marks);
+	/* Without overcommitting mmap(2) refuses what is above CommitLimit. */
+	if (mm_file_value(&m->overcommit, &m->in, &mode) && mode == 2 && h->has_commit)
+		n = min(n, max(0, h->commit));
 	if (n <= to->available) {
 		to->available = n;
-		to->available_from = m->host_path;
+		to->available_from = m->host.path;
 	}
 }
 
@@ -126,8 +154,7 @@ static int read_all(mymem *m, struct mymem_memory *to)
 	int err;
 	bool known;
 
-	m->in.problem.code = 0;
-	m->in.slab = 0;
+	mm_start(&m->in);
 	err = mm_read_host(m, &host);
 	known = err == 0;
 	*to = (struct mymem_memory){
@@ -139,7 +166,7 @@ static int read_all(mymem *m, struct mymem_memory *to)
 		.swap_limit = host.swap_total,
 		.host_total = host.total,
 		.host_available = host.available,
-		.limit_from = m->host_path,
+		.limit_from = m->host.path,
 		.rung = rungs[m->rung],
 	};
 	for (size_t i = 0; i < m->level_count; i++) {
@@ -165,10 +192,10 @@ static int read_all(mymem *m, struct mymem_memory *to)
 	if (m->in.problem.code != 0)
 		return m->in.problem.code;
 	if (!known) {
-		mm_fail(&m->in, m->host_path, err);
+		mm_fail(&m->in, m->host.path, err);
 		return err;
 	}
-	if (err == 0 && host.available < to->available)
+	if (err == 0)
 		apply_host(m, to, &host);
 	to->available = min(to->available, to->limit);
 	to->headroom = min(to->headroom, to->available);

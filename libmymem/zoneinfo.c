@@ -54,13 +54,12 @@ static struct flaw parse_zoneinfo(struct span text, struct marks *m)
 /* mm_read_marks reads /proc/zoneinfo; without it there are none. */
 struct marks mm_read_marks(struct input *in, const char *root)
 {
-	static const struct span empty = { "", 0 };
 	struct marks m = { 0, 0, 0 };
 	int64_t page = sysconf(_SC_PAGESIZE);
 	char path[PATH_MAX];
 	struct text text;
 
-	if (!mm_join(path, root, empty, empty, "/proc/zoneinfo") || mm_read_all(in, path, &text) < 0)
+	if (mm_read_all(in, root, "/proc/zoneinfo", path, &text) < 0)
 		return m;
 	mm_reject(in, path, parse_zoneinfo((struct span){ text.at, text.len }, &m));
 	free(text.at);

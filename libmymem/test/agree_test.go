@@ -72,8 +72,12 @@ func (r result) agrees(got string) bool {
 		return strings.HasPrefix(got, fmt.Sprintf("error=%s:%d: \"", flaw.Path, flaw.Line)) &&
 			strings.HasSuffix(got, "\" is not "+flaw.Want+"\n")
 	default:
-		return errors.As(r.err, &path) && errors.As(r.err, &errno) &&
-			strings.EqualFold(got, "error="+path.Path+": "+errno.Error()+"\n")
+		if !errors.As(r.err, &path) || !errors.As(r.err, &errno) {
+			return false
+		}
+		// C's strings end at NUL, and the library's paths at PATH_MAX.
+		name, _, _ := strings.Cut(path.Path, "\x00")
+		return strings.EqualFold(got, "error="+name[:min(len(name), 4095)]+": "+errno.Error()+"\n")
 	}
 }
 

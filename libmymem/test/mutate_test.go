@@ -69,7 +69,7 @@ var shared = map[string]bool{
 	"memory.swap.max": true, "memory.swap.current": true,
 	"memory.limit_in_bytes": true, "memory.usage_in_bytes": true, "memory.use_hierarchy": true,
 	"memory.memsw.limit_in_bytes": true, "memory.memsw.usage_in_bytes": true,
-	"memory.kmem.usage_in_bytes": true, "tasks": true,
+	"sockstat": true, "overcommit_memory": true,
 }
 
 // put writes a file, or takes it away where text is nil.
@@ -85,11 +85,11 @@ func put(t *testing.T, root, name string, text []byte) {
 
 // pieces are what parsers stumble over.
 var pieces = []string{
-	"0", "1", "-1", "max", "4096", "9007199254740991", "9007199254740992", "9223372036854771712", "9223372036854775807",
+	"0", "1", "2", "-1", "max", "4096", "9007199254740991", "9007199254740992", "9223372036854771712", "9223372036854775807",
 	"9223372036854775808", "18446744073709551615", "18446744073709551616", "1e9", "0x10", "+1",
 	" ", "\n", "\n\n", "\x00", " - ", `\040`, `\000`, `\777`, `\`, "/", "//", "/..", "/../", ":", ",", " kB", "memory", ",memory", "cgroup2",
 	"total_inactive_file 4096\n", "inactive_file 4096\n", "inactive_file\n", "hierarchical_memory_limit 1048576\n",
-	"MemAvailable: 4 kB\n", "SwapTotal: 65536 kB\n", "0::/\n",
+	"MemAvailable: 4 kB\n", "SwapTotal: 65536 kB\n", "0::/\n", "slab_reclaimable 8388608\n", "sockets: used ",
 }
 
 // mutate makes another text of a file's; nil is that the file goes.
@@ -128,7 +128,7 @@ func mutate(random *rand.Rand, text []byte, files []txtar.File) []byte {
 var keys = []string{
 	"MemTotal:", "MemFree:", "MemAvailable:", "Active(file):", "Inactive(file):", "SwapTotal:", "SwapFree:",
 	"inactive_file", "active_file", "file_dirty", "file_writeback", "slab_reclaimable",
-	"SReclaimable:", "total_rss", "total_mapped_file", "total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit",
+	"SReclaimable:", "CommitLimit:", "Committed_AS:", "sockets:", "total_inactive_file", "total_active_file", "total_dirty", "total_writeback", "hierarchical_memory_limit",
 }
 
 // otherNumber gives one of the numbers that are looked at another value.

@@ -1,8 +1,11 @@
 package libmymem
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,14 +30,36 @@ func trees(t *testing.T) map[string]*txtar.Archive {
 	for name, text := range places {
 		trees[name] = txtar.Parse([]byte(meminfo + text))
 	}
+	// What the captured ones do not have, half of them without overcommitting.
+	for i, name := range slices.Sorted(maps.Keys(trees)) {
+		extra := []txtar.File{
+			{Name: "proc/net/sockstat", Data: []byte("sockets: used 300\nTCP: inuse 3 orphan 0 tw 0 alloc 3 mem 1\n")},
+			{Name: "proc/sys/vm/overcommit_memory", Data: fmt.Appendln(nil, i%2*2)},
+		}
+		for _, f := range extra {
+			if text(trees[name], f.Name) == nil {
+				trees[name].Files = append(trees[name].Files, f)
+			}
+		}
+	}
 	return trees
 }
 
+// text is that of a file of archive.
+func text(archive *txtar.Archive, name string) []byte {
+	for _, f := range archive.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
 const (
-	meminfo = "-- proc/meminfo --\nMemTotal: 1048576 kB\nMemFree: 524288 kB\nActive(file): 8192 kB\nSReclaimable: 4096 kB\nSwapTotal: 4096 kB\nSwapFree: 2048 kB\n" +
+	meminfo = "-- proc/meminfo --\nMemTotal: 1048576 kB\nMemFree: 524288 kB\nActive(file): 8192 kB\nInactive(file): 4096 kB\nSReclaimable: 4096 kB\nSwapTotal: 4096 kB\nSwapFree: 2048 kB\nCommitLimit: 528384 kB\nCommitted_AS: 520192 kB\n" +
 		"-- proc/zoneinfo --\nNode 0, zone   Normal\n  pages free     36113\n        min      1024\n        low      2048\n        high     4096\n        spanned  262144\n        managed  262000\n"
-	stat2 = "inactive_file 2097152\nactive_file 1048576\nfile_dirty 4096\nfile_writeback 4096\nslab_reclaimable 65536\n"
-	stat1 = "total_inactive_file 2097152\ntotal_active_file 1048576\ntotal_dirty 4096\ntotal_writeback 4096\ntotal_rss 8388608\ntotal_mapped_file 1048576\n"
+	stat2 = "inactive_file 2097152\nactive_file 1048576\nfile_dirty 4096\nfile_writeback 4096\nslab_reclaimable 8388608\n"
+	stat1 = "total_inactive_file 2097152\ntotal_active_file 1048576\ntotal_dirty 4096\ntotal_writeback 4096\n"
 )
 
 // long is above PATH_MAX.
@@ -130,11 +155,6 @@ max
 16777216
 -- cg/x/a/memory.stat --
 ` + stat1 + `hierarchical_memory_limit 33554432
--- cg/x/a/memory.kmem.usage_in_bytes --
-12582912
--- cg/x/a/tasks --
-1
-2
 -- cg/x/a/memory.memsw.limit_in_bytes --
 68157440
 -- cg/x/a/memory.memsw.usage_in_bytes --
@@ -142,20 +162,37 @@ max
 -- cg/unified/c/memory.max --
 2
 `,
-	"v1 with little kernel memory": `-- proc/self/mountinfo --
-31 23 0:27 /a /cg ro - cgroup cgroup rw,memory
+	"two levels with sockets": `-- proc/self/mountinfo --
+30 23 0:26 / /cg ro - cgroup2 cgroup rw
 -- proc/self/cgroup --
-3:memory:/a
--- cg/memory.limit_in_bytes --
+0::/a
+-- cg/a/memory.max --
 67108864
--- cg/memory.usage_in_bytes --
-16777216
+-- cg/a/memory.current --
+33554432
+-- cg/a/memory.stat --
+` + stat2 + `-- cg/memory.max --
+50331648
+-- cg/memory.current --
+41943040
 -- cg/memory.stat --
-` + stat1 + `-- cg/memory.kmem.usage_in_bytes --
-4718592
--- cg/tasks --
-1
+` + stat2 + `-- proc/net/sockstat --
+sockets: used 4096
+TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0
 `,
+	"no sockets to count": `-- proc/self/mountinfo --
+30 23 0:26 / /cg ro - cgroup2 cgroup rw
+-- proc/self/cgroup --
+0::/
+-- cg/memory.max --
+67108864
+-- cg/memory.current --
+33554432
+-- cg/memory.stat --
+` + stat2 + `-- proc/net/sockstat --
+TCP: inuse 1
+`,
+	"an empty mountinfo": "-- proc/self/mountinfo --\n",
 	"as much as the host": `-- proc/self/mountinfo --
 30 23 0:26 / /cg ro - cgroup2 cgroup rw
 -- proc/self/cgroup --
