@@ -114,7 +114,7 @@ func TestTool(t *testing.T) {
 	}
 }
 
-// TestInstall installs below a DESTDIR and compiles the manual's example against
+// TestInstall installs below a DESTDIR, for another PREFIX than what was built, and compiles the manual's example against
 // that, in pkg-config's words where there is one.
 func TestInstall(t *testing.T) {
 	dir, dest := build(t), t.TempDir()
@@ -126,6 +126,10 @@ func TestInstall(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dest, "usr", name)); err != nil {
 			t.Error(err)
 		}
+	}
+	pc, err := os.ReadFile(filepath.Join(dest, "usr/lib/pkgconfig/mymem.pc"))
+	if err != nil || !strings.HasPrefix(string(pc), "prefix=/usr\nlibdir=/usr/lib\n") {
+		t.Errorf("mymem.pc: %v\n%s", err, pc)
 	}
 	page, err := os.ReadFile("../mymem.3")
 	if err != nil {
@@ -141,7 +145,7 @@ func TestInstall(t *testing.T) {
 	flags := []string{"-I" + dest + "/usr/include", "-L" + dest + "/usr/lib", "-lmymem"}
 	if _, err := exec.LookPath("pkg-config"); err == nil {
 		env := []string{"PKG_CONFIG_PATH=" + dest + "/usr/lib/pkgconfig", "PKG_CONFIG_SYSROOT_DIR=" + dest}
-		flags = strings.Fields(run(t, env, "pkg-config", "--define-variable=libdir=/usr/lib", "--define-variable=prefix=/usr", "--cflags", "--libs", "mymem"))
+		flags = strings.Fields(run(t, env, "pkg-config", "--cflags", "--libs", "mymem"))
 	}
 	run(t, nil, "cc", append([]string{"-Wall", "-Wextra", "-Werror", "-o", program, source}, flags...)...)
 	out := run(t, []string{"LD_LIBRARY_PATH=" + dest + "/usr/lib"}, program)
