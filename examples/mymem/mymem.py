@@ -25,6 +25,8 @@ lib.mymem_available.restype = ctypes.c_int64
 
 if __name__ == "__main__":
     handle = lib.mymem_open()
+    if handle is None:
+        raise MemoryError("mymem_open")
     memory = Memory()
     if lib.mymem_read(handle, memory) < 0:
         raise OSError(os.fsdecode(lib.mymem_error(handle)))

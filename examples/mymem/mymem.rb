@@ -24,6 +24,7 @@ end
 
 if $PROGRAM_NAME == __FILE__
   handle = Mymem.mymem_open
+  raise NoMemoryError, "mymem_open" if handle.null?
   memory = Mymem::Memory.malloc(Fiddle::RUBY_FREE)
   raise Mymem.mymem_error(handle).to_s if Mymem.mymem_read(handle, memory) < 0
   puts "limit=#{memory.limit}", "limit_from=#{memory.limit_from}"
