@@ -1,7 +1,9 @@
 /*
  * mymem tells how much memory this process may really use: what the cgroups
  * around it allow, what they have used, and what the host has. It follows the
- * rules of memsup's Go package budget, file by file.
+ * rules of memsup's Go package budget, file by file. Where no cgroup is mounted
+ * memsup asks systemd, cgmanager or the processes; the library does not, and only
+ * the host's numbers are left.
  *
  *	mymem *m = mymem_open();
  *	struct mymem_memory now;
@@ -20,6 +22,10 @@
  * moved to another cgroup, or started in one with CLONE_INTO_CGROUP, opens a new
  * handle: the old one goes on telling of the old cgroup until that is removed,
  * and then finds the new one by itself. The descriptors are O_CLOEXEC.
+ *
+ * A program that closes all its descriptors, as a daemon does with closefrom(3),
+ * opens the handle afterwards: the numbers of an older handle's files will be those
+ * of other files, which mymem_read would read and mymem_close close.
  */
 #ifndef MYMEM_H
 #define MYMEM_H
@@ -40,7 +46,10 @@ extern "C" {
 /* mymem holds the kernel's files open. */
 typedef struct mymem mymem;
 
-/* mymem_memory is one reading of the memory of the cgroups and of the host. */
+/*
+ * mymem_memory is one reading of the memory of the cgroups and of the host. The
+ * caller gives its room, so it only grows with a new SOVERSION of the library.
+ */
 struct mymem_memory {
 	/*
 	 * limit is the lowest limit of all visible levels (memory.max on cgroup
@@ -59,10 +68,16 @@ struct mymem_memory {
 	/*
 	 * available is how many anonymous bytes can still be taken before
 	 * something refuses or kills, swap not counted: the minimum over the
-	 * levels of limit - usage + what reclaim can give there (memory.stat, on
-	 * v1 also memory.kmem.usage_in_bytes), and of what the host has:
-	 * MemAvailable and what that leaves out, the watermarks of /proc/zoneinfo
-	 * above the lowest and the last of the page cache. It is never above limit.
+	 * levels of limit - usage + what reclaim can give there, and of what the
+	 * host has: MemAvailable and what that leaves out, the watermarks of
+	 * /proc/zoneinfo above the lowest and the last of the page cache; with
+	 * vm.overcommit_memory=2 also CommitLimit - Committed_AS. It is never above
+	 * limit.
+	 *
+	 * Reclaim can give the file pages of memory.stat and, on v2,
+	 * slab_reclaimable but for what is in use: 1 KiB for each socket of
+	 * /proc/net/sockstat, 1/32 and 1 MiB. v1 does not tell it: it counts as
+	 * nothing.
 	 */
 	int64_t available;
 
@@ -121,9 +136,10 @@ MYMEM_API mymem *mymem_open(void);
 /*
  * mymem_open_at is mymem_open for files below the directory root, as of another
  * mount namespace or a captured tree: root/proc/self/mountinfo,
- * root/proc/self/cgroup, root/proc/meminfo, root/proc/zoneinfo and the cgroup
- * mounts that the first of them names, each below root. "" is mymem_open's. It
- * returns 0 and the handle in *to, or -ENOMEM and NULL.
+ * root/proc/self/cgroup, root/proc/meminfo, root/proc/zoneinfo,
+ * root/proc/sys/vm/overcommit_memory, root/proc/net/sockstat and the cgroup mounts
+ * that the first of them names, each below root. "" is mymem_open's. It returns 0
+ * and the handle in *to, or -ENOMEM and NULL.
  */
 MYMEM_API int mymem_open_at(const char *root, mymem **to);
 
@@ -138,8 +154,12 @@ MYMEM_API int mymem_open_at(const char *root, mymem **to);
  *	          names file and line
  *	-EMFILE   a file that has to be opened cannot be for now, for want of a
  *	          descriptor (also -ENFILE) or of memory (-ENOMEM)
+ *	-EISDIR   a directory is in the place of a file (-ESPIPE: a pipe), or what
+ *	          else kept a file that is there from being opened or read
  *	other     neither a cgroup nor the host tells how much memory there is:
  *	          why /proc/meminfo could not be read
+ *
+ * A file that is not there, or not for this user or this kernel, is no error.
  */
 MYMEM_API int mymem_read(mymem *m, struct mymem_memory *to);
 
