@@ -14,8 +14,8 @@ static bool parse_membership(struct span line, struct span *controllers, struct 
 	struct span id, after;
 	int64_t n;
 
-	mm_cut(line, ':', &id, &after);
-	return mm_parse_number(id, &n) && mm_cut(after, ':', controllers, path) &&
+	mymem__cut(line, ':', &id, &after);
+	return mymem__parse_number(id, &n) && mymem__cut(after, ':', controllers, path) &&
 	       path->len > 0 && path->at[0] == '/';
 }
 
@@ -24,17 +24,17 @@ static struct flaw check_cgroup(struct span text)
 	struct span line, controllers, path;
 
 	for (size_t at = 1; text.len > 0; at++) {
-		if (!mm_next_line(&text, &line) || !parse_membership(line, &controllers, &path))
-			return mm_flaw(at, line, "a hierarchy's number, controllers and path with colons between");
+		if (!mymem__next_line(&text, &line) || !parse_membership(line, &controllers, &path))
+			return mymem__flaw(at, line, "a hierarchy's number, controllers and path with colons between");
 	}
 	return (struct flaw){ 0, { NULL, 0 }, NULL };
 }
 
 /*
- * mm_join writes root, a, b and end one after the other to path, as much as it holds.
+ * mymem__join writes root, a, b and end one after the other to path, as much as it holds.
  * It gives -errno where the kernel would take no such path.
  */
-int mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end)
+int mymem__join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end)
 {
 	const struct span parts[] = { { root, strlen(root) }, a, b, { end, strlen(end) } };
 	size_t len = 0;
@@ -57,30 +57,30 @@ int mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b,
 	return err;
 }
 
-bool mm_exists(const char *root, struct span a, struct span b, const char *end)
+bool mymem__exists(const char *root, struct span a, struct span b, const char *end)
 {
 	char path[PATH_MAX];
 
-	return mm_join(path, root, a, b, end) == 0 && access(path, F_OK) == 0;
+	return mymem__join(path, root, a, b, end) == 0 && access(path, F_OK) == 0;
 }
 
 static const struct span empty = { "", 0 };
 
-void mm_find_places(struct places *p, struct input *in, const char *root)
+void mymem__find_places(struct places *p, struct input *in, const char *root)
 {
 	char path[PATH_MAX];
 	struct flaw flaw;
 
 	*p = (struct places){ .root = root };
-	if (mm_read_all(in, root, "/proc/self/mountinfo", path, &p->mountinfo) == 0) {
-		flaw = mm_parse_mountinfo(p->mountinfo, &p->mounts, &p->mount_count);
+	if (mymem__read_all(in, root, "/proc/self/mountinfo", path, &p->mountinfo) == 0) {
+		flaw = mymem__parse_mountinfo(p->mountinfo, &p->mounts, &p->mount_count);
 		if (flaw.line > 0 && flaw.want == NULL)
-			mm_fail(in, path, -ENOMEM);
-		mm_reject(in, path, flaw);
+			mymem__fail(in, path, -ENOMEM);
+		mymem__reject(in, path, flaw);
 	}
-	if (mm_read_all(in, root, "/proc/self/cgroup", path, &p->cgroup) == 0) {
+	if (mymem__read_all(in, root, "/proc/self/cgroup", path, &p->cgroup) == 0) {
 		flaw = check_cgroup((struct span){ p->cgroup.at, p->cgroup.len });
-		mm_reject(in, path, flaw);
+		mymem__reject(in, path, flaw);
 	}
 }
 
@@ -91,8 +91,8 @@ static bool has_word(struct span list, const char *word)
 	bool more;
 
 	do {
-		more = mm_cut(list, ',', &item, &list);
-		if (mm_is(item, word))
+		more = mymem__cut(list, ',', &item, &list);
+		if (mymem__is(item, word))
 			return true;
 	} while (more);
 	return false;
@@ -104,7 +104,7 @@ static struct span own_path(struct span text, bool v2)
 	struct span line, controllers, path;
 
 	while (text.len > 0) {
-		mm_next_line(&text, &line);
+		mymem__next_line(&text, &line);
 		if (!parse_membership(line, &controllers, &path))
 			continue;
 		if (v2 ? controllers.len == 0 : has_word(controllers, "memory"))
@@ -186,10 +186,10 @@ static int count_slashes(struct span path)
 }
 
 /*
- * mm_find_dirs finds the directories of the memory controller, in the v1 hierarchy
+ * mymem__find_dirs finds the directories of the memory controller, in the v1 hierarchy
  * that has it or in v2. Of several mounts the one wins that shows most of the way.
  */
-struct dirs mm_find_dirs(const struct places *p, bool v2)
+struct dirs mymem__find_dirs(const struct places *p, bool v2)
 {
 	static const struct span prefix = { "memory.", 7 };
 	struct span own = own_path((struct span){ p->cgroup.at, p->cgroup.len }, v2);
@@ -203,7 +203,7 @@ struct dirs mm_find_dirs(const struct places *p, bool v2)
 
 		if (m.v2 != v2 || (!v2 && !has_word(m.options, "memory")))
 			continue;
-		if (begins(file, prefix) && !mm_exists(p->root, m.point, empty, "/.")) {
+		if (begins(file, prefix) && !mymem__exists(p->root, m.point, empty, "/.")) {
 			/* A single file of the cgroup is mounted, perhaps beside others. */
 			struct span at = base(m.point);
 
@@ -215,7 +215,7 @@ struct dirs mm_find_dirs(const struct places *p, bool v2)
 		}
 		if (m.point.at[m.point.len - 1] == '/')
 			m.point.len--;
-		if (beneath(own, m.root, &below) && mm_exists(p->root, m.point, below, "")) {
+		if (beneath(own, m.root, &below) && mymem__exists(p->root, m.point, below, "")) {
 			shown = below;
 			if (rank == 1)
 				rank = 2 + count_slashes(below);
@@ -228,7 +228,7 @@ struct dirs mm_find_dirs(const struct places *p, bool v2)
 	return best;
 }
 
-void mm_free_places(struct places *p)
+void mymem__free_places(struct places *p)
 {
 	free(p->mountinfo.at);
 	free(p->cgroup.at);

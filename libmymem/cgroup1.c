@@ -4,7 +4,7 @@
  * The memory files of one directory of cgroup v1, as
  * Documentation/admin-guide/cgroup-v1/memory.rst lists them.
  */
-const char *const mm_names1[LEVEL_FILES] = {
+const char *const mymem__names1[LEVEL_FILES] = {
 	[LIMIT] = "/memory.limit_in_bytes",
 	[USAGE] = "/memory.usage_in_bytes",
 	[STAT] = "/memory.stat",
@@ -24,10 +24,10 @@ static struct flaw parse_stat1(struct span text, struct stat_file *s)
 		KEY("total_writeback", &s->writeback),
 		KEY("hierarchical_memory_limit", &s->hierarchical_limit),
 	};
-	struct flaw flaw = mm_parse_keyed(text, keys, sizeof keys / sizeof *keys);
+	struct flaw flaw = mymem__parse_keyed(text, keys, sizeof keys / sizeof *keys);
 
 	if (flaw.line == 0 && (inactive < 0 || active < 0))
-		flaw = mm_missing_line(text, "a line of total_inactive_file and one of total_active_file");
+		flaw = mymem__missing_line(text, "a line of total_inactive_file and one of total_active_file");
 	s->inactive_file = inactive < 0 ? 0 : inactive;
 	s->active_file = active < 0 ? 0 : active;
 	return flaw;
@@ -41,14 +41,14 @@ static struct flaw parse_stat1(struct span text, struct stat_file *s)
 static void read_swap1(struct level *l, struct input *in, bool own, struct usage *u)
 {
 	int64_t both, used, memory = u->used;
-	bool limited = mm_file_limit(&l->file[SWAP_LIMIT], in, &both) && u->limited;
+	bool limited = mymem__file_limit(&l->file[SWAP_LIMIT], in, &both) && u->limited;
 
 	if (!limited && !own)
 		return;
-	if (!mm_file_value(&l->file[SWAP_USAGE], in, &used))
+	if (!mymem__file_value(&l->file[SWAP_USAGE], in, &used))
 		return;
 	if (!u->limited)
-		mm_file_value(&l->file[USAGE], in, &memory);
+		mymem__file_value(&l->file[USAGE], in, &memory);
 	u->swap_used = used > memory ? used - memory : 0;
 	u->has_swap = true;
 	if (limited) {
@@ -60,21 +60,21 @@ static void read_swap1(struct level *l, struct input *in, bool own, struct usage
 }
 
 /*
- * mm_read1 is mm_read2 for cgroup v1. The outermost level's memory.stat also tells
+ * mymem__read1 is mymem__read2 for cgroup v1. The outermost level's memory.stat also tells
  * the limit of ancestors that cannot be seen.
  */
-struct usage mm_read1(struct level *l, struct input *in, bool own, bool swap)
+struct usage mymem__read1(struct level *l, struct input *in, bool own, bool swap)
 {
 	struct usage u = { .limit = 0 };
 	struct stat_file s = { .hierarchical_limit = INT64_MAX };
 	struct span text;
 
-	u.limited = mm_file_limit(&l->file[LIMIT], in, &u.limit);
+	u.limited = mymem__file_limit(&l->file[LIMIT], in, &u.limit);
 	if (u.limited || l->has_hidden) {
-		mm_file_value(&l->file[USAGE], in, &u.used);
-		if (mm_file_read(&l->file[STAT], in, &text) == 0) {
-			mm_reject(in, l->file[STAT].path, parse_stat1(text, &s));
-			mm_reclaim(&s, 0, &u);
+		mymem__file_value(&l->file[USAGE], in, &u.used);
+		if (mymem__file_read(&l->file[STAT], in, &text) == 0) {
+			mymem__reject(in, l->file[STAT].path, parse_stat1(text, &s));
+			mymem__reclaim(&s, 0, &u);
 		}
 		if (l->has_hidden && s.hierarchical_limit < NO_LIMIT1 && (!u.limited || s.hierarchical_limit < u.limit)) {
 			u.limit = s.hierarchical_limit;

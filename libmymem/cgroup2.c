@@ -4,7 +4,7 @@
  * The memory files of one directory of cgroup v2, as
  * Documentation/admin-guide/cgroup-v2.rst lists them.
  */
-const char *const mm_names2[LEVEL_FILES] = {
+const char *const mymem__names2[LEVEL_FILES] = {
 	[LIMIT] = "/memory.max",
 	[USAGE] = "/memory.current",
 	[STAT] = "/memory.stat",
@@ -14,15 +14,15 @@ const char *const mm_names2[LEVEL_FILES] = {
 };
 
 /*
- * mm_reclaim tells u what can be reclaimed, and the part of it that costs neither
+ * mymem__reclaim tells u what can be reclaimed, and the part of it that costs neither
  * I/O nor time; pinned is what of the slab is in use.
  */
-void mm_reclaim(const struct stat_file *s, int64_t pinned, struct usage *u)
+void mymem__reclaim(const struct stat_file *s, int64_t pinned, struct usage *u)
 {
-	int64_t busy = mm_add(s->dirty, s->writeback);
-	int64_t slab = mm_reclaimable_slab(s->slab_reclaimable - pinned);
+	int64_t busy = mymem__add(s->dirty, s->writeback);
+	int64_t slab = mymem__reclaimable_slab(s->slab_reclaimable - pinned);
 
-	u->reclaimable = mm_add(mm_add(s->inactive_file, s->active_file), slab);
+	u->reclaimable = mymem__add(mymem__add(s->inactive_file, s->active_file), slab);
 	u->clean = s->inactive_file > busy ? s->inactive_file - busy : 0;
 }
 
@@ -37,39 +37,39 @@ static struct flaw parse_stat2(struct span text, struct stat_file *s)
 		KEY("file_writeback", &s->writeback),
 		KEY("slab_reclaimable", &s->slab_reclaimable),
 	};
-	struct flaw flaw = mm_parse_keyed(text, keys, sizeof keys / sizeof *keys);
+	struct flaw flaw = mymem__parse_keyed(text, keys, sizeof keys / sizeof *keys);
 
 	if (flaw.line == 0 && (inactive < 0 || active < 0))
-		flaw = mm_missing_line(text, "a line of inactive_file and one of active_file");
+		flaw = mymem__missing_line(text, "a line of inactive_file and one of active_file");
 	s->inactive_file = inactive < 0 ? 0 : inactive;
 	s->active_file = active < 0 ? 0 : active;
 	return flaw;
 }
 
 /*
- * mm_read2 reads one level: always the limits, usage and statistics where there is
+ * mymem__read2 reads one level: always the limits, usage and statistics where there is
  * a limit, usage of swap where there is one of swap and on the process's own level.
  */
-struct usage mm_read2(struct level *l, struct input *in, bool own, bool swap)
+struct usage mymem__read2(struct level *l, struct input *in, bool own, bool swap)
 {
 	struct usage u = { .limit = 0 };
 	struct stat_file s = { .dirty = 0 };
 	struct span text;
 
-	u.limited = mm_file_limit(&l->file[LIMIT], in, &u.limit);
-	u.has_high = mm_file_limit(&l->file[HIGH], in, &u.high);
+	u.limited = mymem__file_limit(&l->file[LIMIT], in, &u.limit);
+	u.has_high = mymem__file_limit(&l->file[HIGH], in, &u.high);
 	if (swap) {
-		u.swap_limited = mm_file_limit(&l->file[SWAP_LIMIT], in, &u.swap_limit);
+		u.swap_limited = mymem__file_limit(&l->file[SWAP_LIMIT], in, &u.swap_limit);
 		if (own || u.swap_limited)
-			u.has_swap = mm_file_value(&l->file[SWAP_USAGE], in, &u.swap_used);
+			u.has_swap = mymem__file_value(&l->file[SWAP_USAGE], in, &u.swap_used);
 	}
 	if (!u.limited)
 		return u;
-	mm_file_value(&l->file[USAGE], in, &u.used);
+	mymem__file_value(&l->file[USAGE], in, &u.used);
 	u.free = u.limit - u.used;
-	if (mm_file_read(&l->file[STAT], in, &text) == 0) {
-		mm_reject(in, l->file[STAT].path, parse_stat2(text, &s));
-		mm_reclaim(&s, mm_reclaimable_slab(s.slab_reclaimable) > 0 ? mm_pinned(in) : 0, &u);
+	if (mymem__file_read(&l->file[STAT], in, &text) == 0) {
+		mymem__reject(in, l->file[STAT].path, parse_stat2(text, &s));
+		mymem__reclaim(&s, mymem__reclaimable_slab(s.slab_reclaimable) > 0 ? mymem__pinned(in) : 0, &u);
 	}
 	return u;
 }

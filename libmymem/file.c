@@ -12,20 +12,20 @@
 /* LONGEST_ONCE is for mountinfo, which is long where there are many mounts. */
 #define LONGEST_ONCE ((size_t)16 << 20)
 
-/* mm_start forgets what went before. */
-void mm_start(struct input *in)
+/* mymem__start forgets what went before. */
+void mymem__start(struct input *in)
 {
 	in->problem.code = 0;
 	in->used = -1;
 }
 
-void mm_reject(struct input *in, const char *path, struct flaw flaw)
+void mymem__reject(struct input *in, const char *path, struct flaw flaw)
 {
 	struct problem *p = &in->problem;
 
 	if (flaw.line == 0 || p->code != 0)
 		return;
-	mm_fail(in, path, -EBADMSG);
+	mymem__fail(in, path, -EBADMSG);
 	p->line = flaw.line;
 	p->want = flaw.want;
 	p->len = flaw.text.len < sizeof p->text ? flaw.text.len : sizeof p->text;
@@ -33,7 +33,7 @@ void mm_reject(struct input *in, const char *path, struct flaw flaw)
 		memcpy(p->text, flaw.text.at, p->len);
 }
 
-void mm_fail(struct input *in, const char *path, int code)
+void mymem__fail(struct input *in, const char *path, int code)
 {
 	size_t len = strlen(path);
 
@@ -78,16 +78,16 @@ static bool refused(struct input *in, const char *path, int code)
 	case -EOPNOTSUPP:
 		return false;
 	default:
-		mm_fail(in, path, code);
+		mymem__fail(in, path, code);
 		return true;
 	}
 }
 
 /*
- * mm_file_read gives the whole text of f, good until in is used again. A file that
+ * mymem__file_read gives the whole text of f, good until in is used again. A file that
  * is not there is not tried again.
  */
-int mm_file_read(struct file *f, struct input *in, struct span *text)
+int mymem__file_read(struct file *f, struct input *in, struct span *text)
 {
 	if (f->state == FILE_MISSING)
 		return f->missing;
@@ -124,12 +124,12 @@ int mm_file_read(struct file *f, struct input *in, struct span *text)
 			return 0;
 		}
 		if (in->size >= LONGEST) {
-			mm_reject(in, f->path, mm_flaw(1, (struct span){ NULL, 0 }, "less than 1 MiB of text"));
+			mymem__reject(in, f->path, mymem__flaw(1, (struct span){ NULL, 0 }, "less than 1 MiB of text"));
 			return -EBADMSG;
 		}
 		larger = realloc(in->buf, 2 * in->size);
 		if (larger == NULL) {
-			mm_fail(in, f->path, -ENOMEM);
+			mymem__fail(in, f->path, -ENOMEM);
 			return -ENOMEM;
 		}
 		in->buf = larger;
@@ -137,37 +137,37 @@ int mm_file_read(struct file *f, struct input *in, struct span *text)
 	}
 }
 
-/* mm_file_value reads a file of one number; it is false where there is none. */
-bool mm_file_value(struct file *f, struct input *in, int64_t *n)
+/* mymem__file_value reads a file of one number; it is false where there is none. */
+bool mymem__file_value(struct file *f, struct input *in, int64_t *n)
 {
 	struct span text;
 	struct flaw flaw;
 
 	*n = 0;
-	if (mm_file_read(f, in, &text) < 0)
+	if (mymem__file_read(f, in, &text) < 0)
 		return false;
-	flaw = mm_parse_value(text, n);
-	mm_reject(in, f->path, flaw);
+	flaw = mymem__parse_value(text, n);
+	mymem__reject(in, f->path, flaw);
 	return flaw.line == 0;
 }
 
 /*
- * mm_file_limit reads a file of a limit: "max" on v2, and on v1 the largest number
+ * mymem__file_limit reads a file of a limit: "max" on v2, and on v1 the largest number
  * of pages, is no limit.
  */
-bool mm_file_limit(struct file *f, struct input *in, int64_t *n)
+bool mymem__file_limit(struct file *f, struct input *in, int64_t *n)
 {
 	struct span text;
 	bool limited;
 
 	*n = 0;
-	if (mm_file_read(f, in, &text) < 0)
+	if (mymem__file_read(f, in, &text) < 0)
 		return false;
-	mm_reject(in, f->path, mm_parse_limit(text, n, &limited));
+	mymem__reject(in, f->path, mymem__parse_limit(text, n, &limited));
 	return limited;
 }
 
-void mm_file_close(struct file *f)
+void mymem__file_close(struct file *f)
 {
 	if (f->state >= FILE_OPEN)
 		(void)close(f->fd);
@@ -175,16 +175,16 @@ void mm_file_close(struct file *f)
 }
 
 /*
- * mm_read_all reads the file name below root once into memory that the caller frees,
+ * mymem__read_all reads the file name below root once into memory that the caller frees,
  * and tells its path. A file that cannot be read gives -errno, and in has a problem
  * where that is no answer.
  */
-int mm_read_all(struct input *in, const char *root, const char *name, char path[PATH_MAX], struct text *text)
+int mymem__read_all(struct input *in, const char *root, const char *name, char path[PATH_MAX], struct text *text)
 {
 	static const struct span empty = { "", 0 };
 	size_t size = 4096, len = 0;
 	char *buf = NULL;
-	int err = mm_join(path, root, empty, empty, name);
+	int err = mymem__join(path, root, empty, empty, name);
 	int fd = err < 0 ? err : open_file(path);
 
 	if (fd < 0)
@@ -205,7 +205,7 @@ int mm_read_all(struct input *in, const char *root, const char *name, char path[
 		if (len < size)
 			continue;
 		if (size >= LONGEST_ONCE) {
-			mm_reject(in, path, mm_flaw(1, (struct span){ NULL, 0 }, "less than 16 MiB of text"));
+			mymem__reject(in, path, mymem__flaw(1, (struct span){ NULL, 0 }, "less than 16 MiB of text"));
 			err = -EBADMSG;
 		} else if ((larger = realloc(buf, 2 * size)) == NULL) {
 			err = -ENOMEM;

@@ -2,9 +2,9 @@
 
 #include "internal.h"
 
-const char mm_want_line[] = "a line with an end";
+const char mymem__want_line[] = "a line with an end";
 
-struct flaw mm_flaw(size_t line, struct span text, const char *want)
+struct flaw mymem__flaw(size_t line, struct span text, const char *want)
 {
 	return (struct flaw){ line, text, want };
 }
@@ -12,10 +12,10 @@ struct flaw mm_flaw(size_t line, struct span text, const char *want)
 static const struct flaw none;
 
 /*
- * mm_parse_number parses decimal digits of an int64_t. 18446744073709551615, with
+ * mymem__parse_number parses decimal digits of an int64_t. 18446744073709551615, with
  * which old kernels say "no limit", becomes the largest.
  */
-bool mm_parse_number(struct span text, int64_t *to)
+bool mymem__parse_number(struct span text, int64_t *to)
 {
 	int64_t n = 0;
 
@@ -28,7 +28,7 @@ bool mm_parse_number(struct span text, int64_t *to)
 			return false;
 		if (n > (INT64_MAX - d) / 10) {
 			*to = INT64_MAX;
-			return mm_is(text, "18446744073709551615");
+			return mymem__is(text, "18446744073709551615");
 		}
 		n = n * 10 + d;
 	}
@@ -45,43 +45,43 @@ static bool cut_newline(struct span *text)
 	return true;
 }
 
-/* mm_parse_value parses a file of one number. */
-struct flaw mm_parse_value(struct span text, int64_t *to)
+/* mymem__parse_value parses a file of one number. */
+struct flaw mymem__parse_value(struct span text, int64_t *to)
 {
 	bool ended = cut_newline(&text);
 	int64_t n = 0;
 
-	if (!mm_parse_number(text, &n) || n == INT64_MAX)
-		return mm_flaw(1, text, "a decimal number");
+	if (!mymem__parse_number(text, &n) || n == INT64_MAX)
+		return mymem__flaw(1, text, "a decimal number");
 	if (!ended)
-		return mm_flaw(1, text, mm_want_line);
+		return mymem__flaw(1, text, mymem__want_line);
 	*to = n;
 	return none;
 }
 
-/* mm_parse_limit is mm_parse_value for a limit; there may be none. */
-struct flaw mm_parse_limit(struct span text, int64_t *to, bool *limited)
+/* mymem__parse_limit is mymem__parse_value for a limit; there may be none. */
+struct flaw mymem__parse_limit(struct span text, int64_t *to, bool *limited)
 {
 	bool ended = cut_newline(&text);
 	int64_t n = 0;
 
 	*limited = false;
-	if (ended && mm_is(text, "max"))
+	if (ended && mymem__is(text, "max"))
 		return none;
-	if (!mm_parse_number(text, &n))
-		return mm_flaw(1, text, "a decimal number of bytes or \"max\"");
+	if (!mymem__parse_number(text, &n))
+		return mymem__flaw(1, text, "a decimal number of bytes or \"max\"");
 	if (!ended)
-		return mm_flaw(1, text, mm_want_line);
+		return mymem__flaw(1, text, mymem__want_line);
 	*to = n;
 	*limited = n < NO_LIMIT1;
 	return none;
 }
 
 /*
- * mm_next_line cuts the first line off text. It is false where the line has no
+ * mymem__next_line cuts the first line off text. It is false where the line has no
  * end.
  */
-bool mm_next_line(struct span *text, struct span *line)
+bool mymem__next_line(struct span *text, struct span *line)
 {
 	const char *end = memchr(text->at, '\n', text->len);
 	size_t len = end == NULL ? text->len : (size_t)(end - text->at);
@@ -93,10 +93,10 @@ bool mm_next_line(struct span *text, struct span *line)
 }
 
 /*
- * mm_cut splits text around the first byte that is at. Without one, before is all
+ * mymem__cut splits text around the first byte that is at. Without one, before is all
  * of it and after is empty.
  */
-bool mm_cut(struct span text, char at, struct span *before, struct span *after)
+bool mymem__cut(struct span text, char at, struct span *before, struct span *after)
 {
 	const char *found = text.len == 0 ? NULL : memchr(text.at, at, text.len);
 	size_t len = found == NULL ? text.len : (size_t)(found - text.at);
@@ -108,7 +108,7 @@ bool mm_cut(struct span text, char at, struct span *before, struct span *after)
 	return found != NULL;
 }
 
-bool mm_is(struct span text, const char *word)
+bool mymem__is(struct span text, const char *word)
 {
 	return text.len == strlen(word) && memcmp(text.at, word, text.len) == 0;
 }
@@ -119,26 +119,26 @@ static bool is_limit(struct span key)
 }
 
 /*
- * mm_parse_keyed parses a flat keyed file, "key value" a line, into the places
+ * mymem__parse_keyed parses a flat keyed file, "key value" a line, into the places
  * that keys name. Lines of other keys are not looked at, and none of these may come
  * twice. A key that ends in "_limit" may be above int64_t's range.
  */
-struct flaw mm_parse_keyed(struct span text, const struct key *keys, size_t count)
+struct flaw mymem__parse_keyed(struct span text, const struct key *keys, size_t count)
 {
 	struct span line, key, value;
 	unsigned found = 0; /* a bit for each of keys */
 
 	for (size_t at = 1; text.len > 0; at++) {
-		if (!mm_next_line(&text, &line))
-			return mm_flaw(at, line, mm_want_line);
-		mm_cut(line, ' ', &key, &value);
+		if (!mymem__next_line(&text, &line))
+			return mymem__flaw(at, line, mymem__want_line);
+		mymem__cut(line, ' ', &key, &value);
 		for (size_t i = 0; i < count; i++) {
 			int64_t n;
 
 			if (key.len != keys[i].len || memcmp(key.at, keys[i].name, key.len) != 0)
 				continue;
-			if (!mm_parse_number(value, &n) || (found & 1u << i) != 0 || (n == INT64_MAX && !is_limit(key)))
-				return mm_flaw(at, line, "a key and a decimal number");
+			if (!mymem__parse_number(value, &n) || (found & 1u << i) != 0 || (n == INT64_MAX && !is_limit(key)))
+				return mymem__flaw(at, line, "a key and a decimal number");
 			found |= 1u << i;
 			*keys[i].to = n;
 			break;
@@ -154,18 +154,18 @@ static size_t count_lines(struct span text)
 	size_t n = 0;
 
 	while (text.len > 0)
-		n += mm_next_line(&text, &line);
+		n += mymem__next_line(&text, &line);
 	return n;
 }
 
-/* mm_missing_line is the flaw that a line is not there, at the end of text. */
-struct flaw mm_missing_line(struct span text, const char *want)
+/* mymem__missing_line is the flaw that a line is not there, at the end of text. */
+struct flaw mymem__missing_line(struct span text, const char *want)
 {
-	return mm_flaw(count_lines(text) + 1, (struct span){ "", 0 }, want);
+	return mymem__flaw(count_lines(text) + 1, (struct span){ "", 0 }, want);
 }
 
-/* mm_add adds two quantities that are not negative, up to the largest int64_t. */
-int64_t mm_add(int64_t a, int64_t b)
+/* mymem__add adds two quantities that are not negative, up to the largest int64_t. */
+int64_t mymem__add(int64_t a, int64_t b)
 {
 	return a > INT64_MAX - b ? INT64_MAX : a + b;
 }

@@ -68,33 +68,33 @@ struct input {
 	size_t size;
 	struct problem problem;
 	struct file sockets; /* /proc/net/sockstat */
-	int64_t used; /* what it told since mm_start, -1 before it was asked */
+	int64_t used; /* what it told since mymem__start, -1 before it was asked */
 };
 
 /* file.c */
-void mm_start(struct input *in);
-void mm_reject(struct input *in, const char *path, struct flaw flaw);
-void mm_fail(struct input *in, const char *path, int code);
-int mm_file_read(struct file *f, struct input *in, struct span *text);
-bool mm_file_value(struct file *f, struct input *in, int64_t *n);
-bool mm_file_limit(struct file *f, struct input *in, int64_t *n);
-void mm_file_close(struct file *f);
-int mm_read_all(struct input *in, const char *root, const char *name, char path[PATH_MAX], struct text *text);
+void mymem__start(struct input *in);
+void mymem__reject(struct input *in, const char *path, struct flaw flaw);
+void mymem__fail(struct input *in, const char *path, int code);
+int mymem__file_read(struct file *f, struct input *in, struct span *text);
+bool mymem__file_value(struct file *f, struct input *in, int64_t *n);
+bool mymem__file_limit(struct file *f, struct input *in, int64_t *n);
+void mymem__file_close(struct file *f);
+int mymem__read_all(struct input *in, const char *root, const char *name, char path[PATH_MAX], struct text *text);
 
 /* format.c */
 #define NO_LIMIT1 (INT64_MAX - ((int64_t)1 << 20))
 
-bool mm_parse_number(struct span text, int64_t *n);
-struct flaw mm_parse_value(struct span text, int64_t *n);
-struct flaw mm_parse_limit(struct span text, int64_t *n, bool *limited);
-bool mm_next_line(struct span *text, struct span *line);
-bool mm_cut(struct span text, char at, struct span *before, struct span *after);
-bool mm_is(struct span text, const char *word);
-struct flaw mm_flaw(size_t line, struct span text, const char *want);
-struct flaw mm_missing_line(struct span text, const char *want);
-int64_t mm_add(int64_t a, int64_t b);
+bool mymem__parse_number(struct span text, int64_t *n);
+struct flaw mymem__parse_value(struct span text, int64_t *n);
+struct flaw mymem__parse_limit(struct span text, int64_t *n, bool *limited);
+bool mymem__next_line(struct span *text, struct span *line);
+bool mymem__cut(struct span text, char at, struct span *before, struct span *after);
+bool mymem__is(struct span text, const char *word);
+struct flaw mymem__flaw(size_t line, struct span text, const char *want);
+struct flaw mymem__missing_line(struct span text, const char *want);
+int64_t mymem__add(int64_t a, int64_t b);
 
-extern const char mm_want_line[];
+extern const char mymem__want_line[];
 
 /* key is a line of a flat keyed file and where its number goes. */
 struct key {
@@ -104,7 +104,7 @@ struct key {
 };
 #define KEY(name, to) { name, sizeof name - 1, to }
 
-struct flaw mm_parse_keyed(struct span text, const struct key *keys, size_t n);
+struct flaw mymem__parse_keyed(struct span text, const struct key *keys, size_t n);
 
 /* mountinfo.c */
 struct mount {
@@ -114,7 +114,7 @@ struct mount {
 	struct span options; /* v1: the super options, among them the controllers */
 };
 
-struct flaw mm_parse_mountinfo(struct text text, struct mount **mounts, size_t *n);
+struct flaw mymem__parse_mountinfo(struct text text, struct mount **mounts, size_t *n);
 
 /* cgroup.c */
 
@@ -137,11 +137,11 @@ struct dirs {
 	bool found;
 };
 
-void mm_find_places(struct places *p, struct input *in, const char *root);
-void mm_free_places(struct places *p);
-struct dirs mm_find_dirs(const struct places *p, bool v2);
-int mm_join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end);
-bool mm_exists(const char *root, struct span a, struct span b, const char *end);
+void mymem__find_places(struct places *p, struct input *in, const char *root);
+void mymem__free_places(struct places *p);
+struct dirs mymem__find_dirs(const struct places *p, bool v2);
+int mymem__join(char path[PATH_MAX], const char *root, struct span a, struct span b, const char *end);
+bool mymem__exists(const char *root, struct span a, struct span b, const char *end);
 
 /* level.c */
 enum level_file { LIMIT, USAGE, STAT, SWAP_LIMIT, SWAP_USAGE, HIGH, HIERARCHY, LEVEL_FILES };
@@ -181,16 +181,16 @@ struct stat_file {
 
 enum rung { RUNG_HOST, RUNG_CGROUP1, RUNG_CGROUP2 };
 
-enum rung mm_memory_levels(struct input *in, const char *root, struct level **levels, size_t *n);
-void mm_free_levels(struct level *levels, size_t n);
+enum rung mymem__memory_levels(struct input *in, const char *root, struct level **levels, size_t *n);
+void mymem__free_levels(struct level *levels, size_t n);
 
-void mm_reclaim(const struct stat_file *s, int64_t pinned, struct usage *u);
+void mymem__reclaim(const struct stat_file *s, int64_t pinned, struct usage *u);
 
 /* cgroup1.c, cgroup2.c */
-extern const char *const mm_names1[LEVEL_FILES];
-extern const char *const mm_names2[LEVEL_FILES];
-struct usage mm_read1(struct level *l, struct input *in, bool own, bool swap);
-struct usage mm_read2(struct level *l, struct input *in, bool own, bool swap);
+extern const char *const mymem__names1[LEVEL_FILES];
+extern const char *const mymem__names2[LEVEL_FILES];
+struct usage mymem__read1(struct level *l, struct input *in, bool own, bool swap);
+struct usage mymem__read2(struct level *l, struct input *in, bool own, bool swap);
 
 /* meminfo.c */
 struct host {
@@ -201,10 +201,10 @@ struct host {
 	bool has_commit;
 };
 
-int mm_read_host(mymem *m, struct host *h);
+int mymem__read_host(mymem *m, struct host *h);
 
 /* sockstat.c */
-int64_t mm_pinned(struct input *in);
+int64_t mymem__pinned(struct input *in);
 
 /* zoneinfo.c */
 
@@ -216,9 +216,9 @@ struct marks {
 	int64_t managed, low, high;
 };
 
-struct marks mm_read_marks(struct input *in, const char *root);
-int64_t mm_taking(const struct host *h, const struct marks *m);
-int64_t mm_reclaimable_slab(int64_t n);
+struct marks mymem__read_marks(struct input *in, const char *root);
+int64_t mymem__taking(const struct host *h, const struct marks *m);
+int64_t mymem__reclaimable_slab(int64_t n);
 
 /* mymem.c */
 struct mymem {

@@ -34,11 +34,11 @@ static bool level_init(struct level *l, const char *dir, const char *const names
 static void level_free(struct level *l)
 {
 	for (int i = 0; i < LEVEL_FILES; i++)
-		mm_file_close(&l->file[i]);
+		mymem__file_close(&l->file[i]);
 	free(l->paths);
 }
 
-void mm_free_levels(struct level *levels, size_t n)
+void mymem__free_levels(struct level *levels, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		level_free(&levels[i]);
@@ -50,7 +50,7 @@ static bool answers(struct level *l, struct input *in)
 {
 	struct span text;
 
-	return mm_file_read(&l->file[LIMIT], in, &text) == 0 || mm_file_read(&l->file[USAGE], in, &text) == 0;
+	return mymem__file_read(&l->file[LIMIT], in, &text) == 0 || mymem__file_read(&l->file[USAGE], in, &text) == 0;
 }
 
 /*
@@ -60,9 +60,9 @@ static bool answers(struct level *l, struct input *in)
 static bool apart(struct level *l, struct input *in)
 {
 	int64_t n;
-	bool ok = mm_file_value(&l->file[HIERARCHY], in, &n);
+	bool ok = mymem__file_value(&l->file[HIERARCHY], in, &n);
 
-	mm_file_close(&l->file[HIERARCHY]);
+	mymem__file_close(&l->file[HIERARCHY]);
 	return ok && n == 0;
 }
 
@@ -73,33 +73,33 @@ static bool apart(struct level *l, struct input *in)
  */
 static size_t find_levels(struct input *in, const struct places *p, bool v2, struct level **levels)
 {
-	struct dirs dirs = mm_find_dirs(p, v2);
+	struct dirs dirs = mymem__find_dirs(p, v2);
 	size_t n = 0, room = 0;
 	char dir[PATH_MAX];
 	bool more = dirs.found;
 
 	while (more) {
 		struct level l, *larger;
-		int err = mm_join(dir, p->root, dirs.point, dirs.below, "");
+		int err = mymem__join(dir, p->root, dirs.point, dirs.below, "");
 
 		more = dirs.below.len > 0;
 		while (dirs.below.len > 0 && dirs.below.at[--dirs.below.len] != '/')
 			;
 		if (err < 0) {
-			mm_fail(in, dir, err);
+			mymem__fail(in, dir, err);
 			break;
 		}
 		if (n == room) {
 			room = room == 0 ? 4 : 2 * room;
 			larger = realloc(*levels, room * sizeof **levels);
 			if (larger == NULL) {
-				mm_fail(in, dir, -ENOMEM);
+				mymem__fail(in, dir, -ENOMEM);
 				break;
 			}
 			*levels = larger;
 		}
-		if (!level_init(&l, dir, v2 ? mm_names2 : mm_names1)) {
-			mm_fail(in, dir, -ENOMEM);
+		if (!level_init(&l, dir, v2 ? mymem__names2 : mymem__names1)) {
+			mymem__fail(in, dir, -ENOMEM);
 			break;
 		}
 		if (!answers(&l, in)) {
@@ -122,20 +122,20 @@ static size_t find_levels(struct input *in, const struct places *p, bool v2, str
 static bool has_hidden(const struct level *l)
 {
 	const char *path = l->file[LIMIT].path;
-	struct span dir = { path, strlen(path) - strlen(mm_names1[LIMIT]) };
+	struct span dir = { path, strlen(path) - strlen(mymem__names1[LIMIT]) };
 
-	return !mm_exists("", dir, empty, "/release_agent");
+	return !mymem__exists("", dir, empty, "/release_agent");
 }
 
-/* mm_memory_levels finds the levels of the memory controller: v1's, else v2's. */
-enum rung mm_memory_levels(struct input *in, const char *root, struct level **levels, size_t *n)
+/* mymem__memory_levels finds the levels of the memory controller: v1's, else v2's. */
+enum rung mymem__memory_levels(struct input *in, const char *root, struct level **levels, size_t *n)
 {
 	struct places places;
 	enum rung rung = RUNG_CGROUP1;
 
 	*levels = NULL;
 	*n = 0;
-	mm_find_places(&places, in, root);
+	mymem__find_places(&places, in, root);
 	if (in->problem.code == 0)
 		*n = find_levels(in, &places, false, levels);
 	if (*n > 0) {
@@ -146,6 +146,6 @@ enum rung mm_memory_levels(struct input *in, const char *root, struct level **le
 		*n = find_levels(in, &places, true, levels);
 		rung = *n > 0 ? RUNG_CGROUP2 : RUNG_HOST;
 	}
-	mm_free_places(&places);
+	mymem__free_places(&places);
 	return rung;
 }

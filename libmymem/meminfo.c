@@ -19,7 +19,7 @@ static bool parse_kb(struct span text, int64_t *to)
 	if (text.len < 3 || memcmp(text.at + text.len - 3, " kB", 3) != 0)
 		return false;
 	text.len -= 3;
-	if (!mm_parse_number(text, &n) || n > INT64_MAX >> 10)
+	if (!mymem__parse_number(text, &n) || n > INT64_MAX >> 10)
 		return false;
 	*to = n << 10;
 	return true;
@@ -59,28 +59,28 @@ static struct flaw parse_meminfo(struct span text, struct host *to)
 	size_t at = 1;
 
 	for (; text.len > 0; at++) {
-		if (!mm_next_line(&text, &line))
-			return mm_flaw(at, line, mm_want_line);
-		mm_cut(line, ':', &key, &value);
+		if (!mymem__next_line(&text, &line))
+			return mymem__flaw(at, line, mymem__want_line);
+		mymem__cut(line, ':', &key, &value);
 		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 			if (key.len != keys[i].len || key.len == line.len || memcmp(key.at, keys[i].name, key.len) != 0)
 				continue;
 			if (!parse_kb(value, keys[i].to))
-				return mm_flaw(at, line, "a name, a decimal number and \"kB\"");
+				return mymem__flaw(at, line, "a name, a decimal number and \"kB\"");
 			break;
 		}
 	}
-	h.file = mm_add(max(0, active_file), max(0, inactive_file));
+	h.file = mymem__add(max(0, active_file), max(0, inactive_file));
 	h.commit = commit_limit - committed;
 	h.has_commit = commit_limit >= 0 && committed >= 0;
 	if (h.total <= 0)
-		return mm_flaw(1, nothing, "the text of meminfo, with a MemTotal above 0");
+		return mymem__flaw(1, nothing, "the text of meminfo, with a MemTotal above 0");
 	if ((h.swap_total < 0) != (h.swap_free < 0))
-		return mm_flaw(at, nothing, "a line of SwapTotal and one of SwapFree");
+		return mymem__flaw(at, nothing, "a line of SwapTotal and one of SwapFree");
 	if (h.available < 0) {
 		if (free < 0 || active_file < 0 || inactive_file < 0)
-			return mm_flaw(at, nothing, "a line of MemAvailable");
-		h.available = mm_add(free, h.file);
+			return mymem__flaw(at, nothing, "a line of MemAvailable");
+		h.available = mymem__add(free, h.file);
 	}
 	h.swap_total = max(0, h.swap_total);
 	h.swap_free = max(0, h.swap_free);
@@ -90,19 +90,19 @@ static struct flaw parse_meminfo(struct span text, struct host *to)
 }
 
 /*
- * mm_read_host reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves,
+ * mymem__read_host reads /proc/meminfo. Where /proc is not mounted sysinfo(2) serves,
  * which does not tell MemAvailable: free memory and buffers stand in for it. It
  * gives 0 or -errno.
  */
-int mm_read_host(struct mymem *m, struct host *h)
+int mymem__read_host(struct mymem *m, struct host *h)
 {
 	struct sysinfo info;
 	struct span text;
-	int err = mm_file_read(&m->host, &m->in, &text);
+	int err = mymem__file_read(&m->host, &m->in, &text);
 
 	*h = (struct host){ .total = 0 };
 	if (err == 0) {
-		mm_reject(&m->in, m->host.path, parse_meminfo(text, h));
+		mymem__reject(&m->in, m->host.path, parse_meminfo(text, h));
 		return m->in.problem.code;
 	}
 	if (m->root[0] != '\0' || sysinfo(&info) < 0)

@@ -43,7 +43,7 @@ static bool cut_dash(struct span line, struct span *before, struct span *after)
 }
 
 /*
- * mm_parse_mountinfo finds the cgroup mounts in /proc/self/mountinfo (proc(5)):
+ * mymem__parse_mountinfo finds the cgroup mounts in /proc/self/mountinfo (proc(5)):
  *
  *	36 35 98:0 /root /point rw,noatime shared:1 - cgroup source rw,memory
  *
@@ -51,7 +51,7 @@ static bool cut_dash(struct span line, struct span *before, struct span *after)
  * octal escapes, which are undone in place: the mounts point into whole. The caller
  * frees *mounts. A flaw that wants nothing is that there is no memory.
  */
-struct flaw mm_parse_mountinfo(struct text whole, struct mount **mounts, size_t *count)
+struct flaw mymem__parse_mountinfo(struct text whole, struct mount **mounts, size_t *count)
 {
 	static const char want[] = "a mount as proc(5) has it";
 	struct span text = { whole.at, whole.len }, line, before, after, kind, options, root, point, skipped;
@@ -61,32 +61,32 @@ struct flaw mm_parse_mountinfo(struct text whole, struct mount **mounts, size_t 
 	*mounts = NULL;
 	*count = 0;
 	if (text.len == 0)
-		return mm_flaw(1, text, want);
+		return mymem__flaw(1, text, want);
 	for (size_t at = 1; text.len > 0; at++) {
 		struct mount *m = *mounts;
 		bool v2;
 
-		if (!mm_next_line(&text, &line) || !cut_dash(line, &before, &after))
-			return mm_flaw(at, line, want);
-		mm_cut(before, ' ', &skipped, &root);
-		if (!mm_parse_number(skipped, &number))
-			return mm_flaw(at, line, want);
-		mm_cut(after, ' ', &kind, &after);
-		v2 = mm_is(kind, "cgroup2");
-		if (!v2 && !mm_is(kind, "cgroup"))
+		if (!mymem__next_line(&text, &line) || !cut_dash(line, &before, &after))
+			return mymem__flaw(at, line, want);
+		mymem__cut(before, ' ', &skipped, &root);
+		if (!mymem__parse_number(skipped, &number))
+			return mymem__flaw(at, line, want);
+		mymem__cut(after, ' ', &kind, &after);
+		v2 = mymem__is(kind, "cgroup2");
+		if (!v2 && !mymem__is(kind, "cgroup"))
 			continue;
-		mm_cut(after, ' ', &skipped, &options);
+		mymem__cut(after, ' ', &skipped, &options);
 		for (int i = 0; i < 3; i++)
-			mm_cut(before, ' ', &skipped, &before);
-		mm_cut(before, ' ', &root, &before);
-		mm_cut(before, ' ', &point, &before);
+			mymem__cut(before, ' ', &skipped, &before);
+		mymem__cut(before, ' ', &root, &before);
+		mymem__cut(before, ' ', &point, &before);
 		if (root.len == 0 || root.at[0] != '/' || point.len == 0 || point.at[0] != '/')
-			return mm_flaw(at, line, want);
+			return mymem__flaw(at, line, want);
 		if (*count == room) {
 			room = room == 0 ? 16 : 2 * room;
 			m = realloc(*mounts, room * sizeof **mounts);
 			if (m == NULL)
-				return mm_flaw(at, line, NULL);
+				return mymem__flaw(at, line, NULL);
 			*mounts = m;
 		}
 		m[(*count)++] = (struct mount){ plain(whole.at, root), plain(whole.at, point), v2, options };

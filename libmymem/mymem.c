@@ -18,21 +18,21 @@ static void renew(struct file *f) { *f = (struct file){ .path = f->path }; }
 
 static void find(mymem *m)
 {
-	mm_start(&m->in);
+	mymem__start(&m->in);
 	m->has_marks = false;
 	renew(&m->host);
 	renew(&m->overcommit);
 	renew(&m->in.sockets);
-	m->rung = mm_memory_levels(&m->in, m->root, &m->levels, &m->level_count);
+	m->rung = mymem__memory_levels(&m->in, m->root, &m->levels, &m->level_count);
 	m->found = m->in.problem.code == 0;
 }
 
 static void release(mymem *m)
 {
-	mm_file_close(&m->host);
-	mm_file_close(&m->overcommit);
-	mm_file_close(&m->in.sockets);
-	mm_free_levels(m->levels, m->level_count);
+	mymem__file_close(&m->host);
+	mymem__file_close(&m->overcommit);
+	mymem__file_close(&m->in.sockets);
+	mymem__free_levels(m->levels, m->level_count);
 	m->levels = NULL;
 	m->level_count = 0;
 }
@@ -134,13 +134,13 @@ static void apply_host(mymem *m, struct mymem_memory *to, const struct host *h)
 
 	if (h->available < to->available) {
 		if (!m->has_marks) {
-			m->marks = mm_read_marks(&m->in, m->root);
+			m->marks = mymem__read_marks(&m->in, m->root);
 			m->has_marks = m->in.problem.code == 0;
 		}
-		n = mm_taking(h, &m->marks);
+		n = mymem__taking(h, &m->marks);
 	}
 	/* Without overcommitting mmap(2) refuses what is above CommitLimit. */
-	if (mm_file_value(&m->overcommit, &m->in, &mode) && mode == 2 && h->has_commit)
+	if (mymem__file_value(&m->overcommit, &m->in, &mode) && mode == 2 && h->has_commit)
 		n = min(n, max(0, h->commit));
 	if (n <= to->available) {
 		to->available = n;
@@ -154,8 +154,8 @@ static int read_all(mymem *m, struct mymem_memory *to)
 	int err;
 	bool known;
 
-	mm_start(&m->in);
-	err = mm_read_host(m, &host);
+	mymem__start(&m->in);
+	err = mymem__read_host(m, &host);
 	known = err == 0;
 	*to = (struct mymem_memory){
 		.limit = host.total,
@@ -172,7 +172,7 @@ static int read_all(mymem *m, struct mymem_memory *to)
 	for (size_t i = 0; i < m->level_count; i++) {
 		struct level *l = &m->levels[i];
 		bool swap = host.swap_total > 0;
-		struct usage u = m->rung == RUNG_CGROUP1 ? mm_read1(l, &m->in, i == 0, swap) : mm_read2(l, &m->in, i == 0, swap);
+		struct usage u = m->rung == RUNG_CGROUP1 ? mymem__read1(l, &m->in, i == 0, swap) : mymem__read2(l, &m->in, i == 0, swap);
 
 		if (i == 0 && u.has_swap)
 			to->swap_used = u.swap_used;
@@ -192,7 +192,7 @@ static int read_all(mymem *m, struct mymem_memory *to)
 	if (m->in.problem.code != 0)
 		return m->in.problem.code;
 	if (!known) {
-		mm_fail(&m->in, m->host.path, err);
+		mymem__fail(&m->in, m->host.path, err);
 		return err;
 	}
 	if (err == 0)

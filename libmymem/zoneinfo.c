@@ -35,58 +35,58 @@ static struct flaw parse_zoneinfo(struct span text, struct marks *m)
 	struct span line, name, number;
 
 	for (size_t at = 1; text.len > 0; at++) {
-		if (!mm_next_line(&text, &line))
-			return mm_flaw(at, line, mm_want_line);
-		mm_cut(trim_spaces(line), ' ', &name, &number);
+		if (!mymem__next_line(&text, &line))
+			return mymem__flaw(at, line, mymem__want_line);
+		mymem__cut(trim_spaces(line), ' ', &name, &number);
 		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 			int64_t n;
 
-			if (!mm_is(name, keys[i].name))
+			if (!mymem__is(name, keys[i].name))
 				continue;
-			if (!mm_parse_number(trim_spaces(number), &n) || n > MOST_PAGES - *keys[i].to)
-				return mm_flaw(at, line, "a name and a number of pages");
+			if (!mymem__parse_number(trim_spaces(number), &n) || n > MOST_PAGES - *keys[i].to)
+				return mymem__flaw(at, line, "a name and a number of pages");
 			*keys[i].to += n;
 		}
 	}
 	return (struct flaw){ 0, { NULL, 0 }, NULL };
 }
 
-/* mm_read_marks reads /proc/zoneinfo; without it there are none. */
-struct marks mm_read_marks(struct input *in, const char *root)
+/* mymem__read_marks reads /proc/zoneinfo; without it there are none. */
+struct marks mymem__read_marks(struct input *in, const char *root)
 {
 	struct marks m = { 0, 0, 0 };
 	int64_t page = sysconf(_SC_PAGESIZE);
 	char path[PATH_MAX];
 	struct text text;
 
-	if (mm_read_all(in, root, "/proc/zoneinfo", path, &text) < 0)
+	if (mymem__read_all(in, root, "/proc/zoneinfo", path, &text) < 0)
 		return m;
-	mm_reject(in, path, parse_zoneinfo((struct span){ text.at, text.len }, &m));
+	mymem__reject(in, path, parse_zoneinfo((struct span){ text.at, text.len }, &m));
 	free(text.at);
 	return (struct marks){ m.managed * page, m.low * page, m.high * page };
 }
 
 /*
- * mm_taking is what one process can take before the kernel kills, where available is
+ * mymem__taking is what one process can take before the kernel kills, where available is
  * what can be had without trouble: MemAvailable leaves the high watermarks free,
  * where the kernel kills below the low ones, and counts neither the last of the page
  * cache nor of the reclaimable slab, up to half of it (mm/show_mem.c,
  * si_mem_available). Marks that are not those of this memory, as where lxcfs shows a
  * container's own MemTotal, do not count.
  */
-int64_t mm_taking(const struct host *h, const struct marks *m)
+int64_t mymem__taking(const struct host *h, const struct marks *m)
 {
 	int64_t more;
 
 	if (h->available == 0 || m->managed < h->total - h->total / 16 || m->managed - h->total > h->total / 16)
 		return h->available;
 	more = max(0, m->high - m->low) + min(h->file / 2, m->low) + min(h->slab / 2, m->low) -
-	       (h->slab - mm_reclaimable_slab(h->slab));
+	       (h->slab - mymem__reclaimable_slab(h->slab));
 	return min(h->total, h->available + max(0, more));
 }
 
 /*
- * mm_reclaimable_slab is how much of slab memory that can be reclaimed is: less 1/32
+ * mymem__reclaimable_slab is how much of slab memory that can be reclaimed is: less 1/32
  * and 1 MiB for names and inodes in use, and what the kernel keeps for pages.
  */
-int64_t mm_reclaimable_slab(int64_t n) { return max(0, n - n / 32 - ((int64_t)1 << 20)); }
+int64_t mymem__reclaimable_slab(int64_t n) { return max(0, n - n / 32 - ((int64_t)1 << 20)); }

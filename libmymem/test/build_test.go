@@ -89,6 +89,23 @@ func need(t *testing.T, program string) {
 // the sanitizers.
 func TestBuild(t *testing.T) { build(t) }
 
+// TestSymbols has the static library clash with nobody's names.
+func TestSymbols(t *testing.T) {
+	need(t, "nm")
+	archive := filepath.Join(build(t), "libmymem.a")
+	found := false
+	for line := range strings.Lines(run(t, nil, "nm", "-g", "-P", "--defined-only", archive)) {
+		name, _, isSymbol := strings.Cut(line, " ")
+		if isSymbol && !strings.HasPrefix(name, "mymem_") {
+			t.Errorf("libmymem.a defines %s", name)
+		}
+		found = found || name == "mymem_open"
+	}
+	if !found {
+		t.Error("libmymem.a does not define mymem_open")
+	}
+}
+
 func TestTool(t *testing.T) {
 	tool := filepath.Join(build(t), "mymem")
 	root := unpack(t, trees(t)["docker-v2"])
