@@ -76,7 +76,7 @@ struct mymem_memory {
 	 *
 	 * Reclaim can give the file pages of memory.stat and, on v2,
 	 * slab_reclaimable but for what is in use: 1 KiB for each socket of
-	 * /proc/net/sockstat, 1/32 and 1 MiB. v1 does not tell it: it counts as
+	 * /proc/net/sockstat, and 512 KiB. v1 does not tell it: it counts as
 	 * nothing.
 	 */
 	int64_t available;

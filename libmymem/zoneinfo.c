@@ -86,7 +86,8 @@ int64_t mymem__taking(const struct host *h, const struct marks *m)
 }
 
 /*
- * mymem__reclaimable_slab is how much of slab memory that can be reclaimed is: less 1/32
- * and 1 MiB for names and inodes in use, and what the kernel keeps for pages.
+ * mymem__reclaimable_slab is how much of n bytes of slab that counts as reclaimable
+ * can be reclaimed: all but 512 KiB for names and inodes in use, and what the kernel
+ * keeps for pages.
  */
-int64_t mymem__reclaimable_slab(int64_t n) { return max(0, n - n / 32 - ((int64_t)1 << 20)); }
+int64_t mymem__reclaimable_slab(int64_t n) { return max(0, n - ((int64_t)512 << 10)); }
