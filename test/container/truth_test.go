@@ -4,6 +4,7 @@ package container
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,7 @@ import (
 // says how; the rows on cgroup v2 are test/vm's.
 func TestTruth(t *testing.T) {
 	visible := []string{"--volume", "/sys/fs/cgroup:/sys/fs/cgroup:ro"} // every level, as the host has them
-	for _, row := range []struct {
+	for i, row := range []struct {
 		name, place, limit string
 		flags              []string
 		steps              string
@@ -53,7 +54,7 @@ func TestTruth(t *testing.T) {
 			}
 			line := c.await(1, "^TRUTH ")
 			if dir := os.Getenv("MEMSUP_TRUTH"); dir != "" {
-				if err := os.WriteFile(filepath.Join(dir, "docker-"+row.name), []byte(line+"\n"), 0o644); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("docker-%02d", i)), []byte(line+"\n"), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
