@@ -60,11 +60,23 @@ func (s *supervisor) status() *Status {
 }
 
 func (s *supervisor) container() Container {
-	c := Container{Sources: []string{}, Rung: s.rung()}
+	c := Container{Sources: []string{}}
+	if rung := s.rung(); rung != "" {
+		c.Rung = &rung
+	}
 	if s.budget == nil {
 		return c
 	}
-	if m, err := s.sys.memory(); err == nil {
+	if now := s.now(); now-s.cpuAt >= time.Second {
+		if s.readCPU(now) && s.watches() {
+			s.configurePolicy()
+		}
+	}
+	m, err := s.sys.memory()
+	if err != nil {
+		s.blind = err.Error()
+	} else {
+		s.blind = ""
 		headroom := m.Headroom
 		if s.watches() {
 			s.fillWorkers()

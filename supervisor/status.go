@@ -26,7 +26,7 @@ type Container struct {
 	OOMKills  int64     `json:"oom_kills"` // since memsup started
 	Ceiling   *int64    `json:"ceiling"`   // learned from a kill
 	Sources   []string  `json:"sources"`   // the rung, and the files that decided limit and cpu_limit
-	Rung      string    `json:"rung"`      // how pressure is heard
+	Rung      *string   `json:"rung"`      // how pressure is heard
 }
 
 // Pressure is PSI over the last ten seconds, in percent of the time.

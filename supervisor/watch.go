@@ -203,7 +203,7 @@ const (
 	longestLook = 5 * time.Second
 	// cpuLook is how old the CPU limit may be: it takes many more files than memory
 	// and decides less.
-	cpuLook = 30 * time.Second
+	cpuLook = 5 * time.Minute
 	// startLook is while a worker starts: nobody knows yet how fast it grows.
 	startLook = 250 * time.Millisecond
 )
@@ -277,7 +277,7 @@ func (s *supervisor) hint() {
 		}
 		t.hinted = true
 		room := s.mem.Headroom - s.policy.Debit(&s.pcfg, &s.obs) - s.pcfg.ReserveFor(s.mem.Limit)
-		if n := min(room/max(cost, 1), int64(s.autoMax()-1)); n > 0 {
+		if n := min(room/max(cost, 1), int64(AutoMax(s.cpu)-1)); n > 0 {
 			s.log.info(fmt.Sprintf("memory would hold %d more of %s: --scale %s=auto", n, t.Name, t.Name),
 				"one takes", mib(cost), "headroom", mib(s.mem.Headroom))
 		}
@@ -355,11 +355,11 @@ func (s *supervisor) rangeOf(t *processType) (lo, hi int) {
 	if !s.mem.Limited {
 		return r.Min, r.Min
 	}
-	return r.Min, max(r.Min, min(s.autoMax(), t.mostPorts()))
+	return r.Min, max(r.Min, min(AutoMax(s.cpu), t.mostPorts()))
 }
 
-// autoMax is the most workers that auto comes to: four for each CPU.
-func (s *supervisor) autoMax() int { return int(4 * ((s.cpu.Limit + 999) / 1000)) }
+// AutoMax is the most workers that auto comes to: 4 × CPU_LIMIT, rounded up.
+func AutoMax(c budget.CPU) int { return int((4*c.Limit + 999) / 1000) }
 
 // wanted is how many slots a type should have now.
 func (s *supervisor) wanted(t *processType) int {

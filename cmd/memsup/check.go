@@ -144,7 +144,7 @@ func variable(c *supervisor.Config, t *supervisor.Type, name string) (string, bo
 
 // autoNote says what auto comes to.
 func autoNote(t *supervisor.Type, p *place) string {
-	most, ports := max(t.Range.Min, int(4*((p.cpu.Limit+999)/1000))), 65536-t.Port
+	most, ports := max(t.Range.Min, supervisor.AutoMax(p.cpu)), 65536-t.Port
 	switch {
 	case !t.Range.Auto:
 		return ""

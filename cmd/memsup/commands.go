@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/supervisor"
@@ -32,6 +33,8 @@ func execute(args []string) (int, error) {
 	switch {
 	case errors.Is(err, supervisor.ErrNotRunning):
 		return 3, err
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EIO): // of standard output
+		return 1, err
 	case err != nil:
 		return 2, err
 	}

@@ -48,7 +48,12 @@ func cpus(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 // table prints rows in columns, without blanks at the ends of lines.
 type table struct{ rows [][]string }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) row(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = strings.Map(printable, cell)
+	}
+	t.rows = append(t.rows, cells)
+}
 
 func (t *table) String() string {
 	var widths []int

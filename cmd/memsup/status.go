@@ -125,7 +125,7 @@ func statusLine(s *supervisor.Status) string {
 	for _, t := range s.Types {
 		ready, wanted = ready+min(t.Ready, t.Wanted), wanted+t.Wanted
 	}
-	return fmt.Sprintf("%s; %d of %d workers ready, up %s", s.Health, ready, wanted, span(s.UptimeMS))
+	return fmt.Sprintf("%s; %d of %d workers ready, up %s", strings.Map(printable, s.Health), ready, wanted, span(s.UptimeMS))
 }
 
 func containerTable(s *supervisor.Status) *table {
@@ -154,8 +154,8 @@ func containerNotes(s *supervisor.Status) string {
 	if len(c.Sources) > 0 {
 		notes += "limits from " + strings.Join(c.Sources, ", ") + "\n"
 	}
-	if c.Rung != "" {
-		notes += "watching by " + c.Rung + "\n"
+	if c.Rung != nil {
+		notes += "watching by " + *c.Rung + "\n"
 	}
 	return notes
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/memsup/memsup/supervisor"
@@ -53,5 +54,18 @@ func TestSpan(t *testing.T) {
 		if got := span(ms); got != want {
 			t.Errorf("%d: got %s, want %s", ms, got, want)
 		}
+	}
+}
+
+// What comes from a worker's program reaches the terminal without control characters.
+func TestPrintable(t *testing.T) {
+	var rows table
+	rows.row("cannot run e\x1b[31m\a", "ß")
+	if got, want := rows.String(), "cannot run e?[31m?  ß\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	s := &supervisor.Status{Health: "failing: \x1b[2J"}
+	if got := statusLine(s); strings.ContainsRune(got, '\x1b') {
+		t.Errorf("got %q", got)
 	}
 }

@@ -125,9 +125,14 @@ func clip(text string, width int) string {
 		if n++; n > width {
 			return -1
 		}
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
+		return printable(r)
 	}, text)
+}
+
+// printable keeps what a program's name or its error may hold from the terminal.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }

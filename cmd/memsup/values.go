@@ -68,13 +68,13 @@ func parsePositive(s string) (time.Duration, error) {
 	return d, err
 }
 
-// parseInterval reads how often something is done; 0 is off.
+// parseInterval reads how often something is done; 0 and "off" are never.
 func parseInterval(s string) (time.Duration, error) {
 	if s == "off" {
 		return 0, nil
 	}
 	d, err := parseDuration(s)
-	if err == nil && d < shortestInterval {
+	if err == nil && d > 0 && d < shortestInterval {
 		err = fmt.Errorf("%q is too often; write %v or more, or off", s, shortestInterval)
 	}
 	return d, err
