@@ -235,9 +235,14 @@ func (b *Budget) read() (Memory, error) {
 		LimitFrom:     b.host.path,
 	}
 	known := err == nil
+	var within, clean int64 // what reclaim gives in the levels before
 	for i := range b.levels {
 		l := &b.levels[i]
 		u := b.readLevel(i, host.swapTotal > 0)
+		// What can be reclaimed within a level can be in it, which its memory.stat may not
+		// know yet where the other is new.
+		u.reclaimable, u.clean = max(u.reclaimable, within), max(u.clean, clean)
+		within, clean = max(within, min(u.reclaimable, u.used)), max(clean, min(u.clean, u.used))
 		if i == 0 {
 			m.OOMKills, m.MaxEvents = u.oomKills, u.maxEvents
 			if u.hasSwap {

@@ -67,6 +67,7 @@ func reference(t *testing.T, root string, levels []string, ceiling int64) (limit
 	host := numbers(t, root+"/proc/meminfo")
 	limit, available = host["MemTotal:"]*kib, host["MemAvailable:"]*kib
 	headroom = available
+	var inFile, inClean int64 // of the level within
 	narrow := func(l, used, more int64, stat map[string]int64) {
 		limit = min(limit, l)
 		slab := stat["slab_reclaimable"]
@@ -75,6 +76,10 @@ func reference(t *testing.T, root string, levels []string, ceiling int64) (limit
 		if _, ok := stat["total_cache"]; ok {
 			file = stat["total_inactive_file"] + stat["total_active_file"]
 			clean = stat["total_inactive_file"] - stat["total_dirty"] - stat["total_writeback"]
+		}
+		if l < 1<<62 {
+			inFile, inClean = max(min(inFile, used), min(used, file)), max(min(inClean, used), min(used, clean))
+			file, clean = max(file, inFile), max(clean, inClean)
 		}
 		free := min(l-used, more)
 		available = min(available, max(0, free+min(used, file)))

@@ -162,3 +162,16 @@ func TestOvercommit(t *testing.T) {
 		}
 	}
 }
+
+// What can be reclaimed in a level can be in those around it, also where their
+// memory.stat is behind.
+func TestReclaimableWithin(t *testing.T) {
+	root := unpack(t, "-- proc/meminfo --\nMemTotal: 1048576 kB\nMemAvailable: 1048576 kB\n-- proc/self/cgroup --\n0::/a\n"+
+		"-- proc/self/mountinfo --\n30 23 0:26 / /cg ro - cgroup2 cgroup rw\n"+
+		"-- cg/memory.max --\n104857600\n-- cg/memory.current --\n62914560\n-- cg/memory.stat --\ninactive_file 0\nactive_file 0\n"+
+		"-- cg/a/memory.max --\n209715200\n-- cg/a/memory.current --\n31457280\n-- cg/a/memory.stat --\ninactive_file 20971520\nactive_file 41943040\nfile_dirty 10485760\n")
+	m := read(t, openTree(t, root))
+	if m.Available != 70*mib || m.Headroom != 50*mib || m.AvailableFrom != "/cg/memory.max" {
+		t.Errorf("got %+v, want 70 MiB available and 50 of headroom", m)
+	}
+}

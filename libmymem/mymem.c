@@ -150,6 +150,7 @@ static void apply_host(mymem *m, struct mymem_memory *to, const struct host *h)
 
 static int read_all(mymem *m, struct mymem_memory *to)
 {
+	int64_t within = 0, clean = 0; /* what reclaim gives in the levels before */
 	struct host host;
 	int err;
 	bool known;
@@ -174,6 +175,14 @@ static int read_all(mymem *m, struct mymem_memory *to)
 		bool swap = host.swap_total > 0;
 		struct usage u = m->rung == RUNG_CGROUP1 ? mymem__read1(l, &m->in, i == 0, swap) : mymem__read2(l, &m->in, i == 0, swap);
 
+		/*
+		 * What can be reclaimed within a level can be in it, which its memory.stat
+		 * may not know yet where the other is new.
+		 */
+		u.reclaimable = max(u.reclaimable, within);
+		u.clean = max(u.clean, clean);
+		within = max(within, min(u.reclaimable, u.used));
+		clean = max(clean, min(u.clean, u.used));
 		if (i == 0 && u.has_swap)
 			to->swap_used = u.swap_used;
 		if (u.has_high && (!to->has_high || u.high < to->high)) {
