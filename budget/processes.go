@@ -1,13 +1,11 @@
 package budget
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -16,59 +14,120 @@ import (
 // processes share counts by one nth in each, so nothing counts twice.
 //
 // smaps_rollup is dear, so each look reads it of as many processes as a short time
-// allows, in turn, and follows the others by statm: their size is the last one
-// that was read, and what their resident anonymous memory changed since.
+// allows, and follows the others by statm: their size is the last one that was read,
+// and what their resident anonymous memory changed since. Copies of pages shared
+// since a fork do not change that: they show when the process is read again, and
+// of two readings one is of the process with the most page faults (minflt of
+// stat) since its last one.
 //
-// Where smaps_rollup may not be read (a process of another user) or is missing
-// (before Linux 4.14), /proc/PID/status stands in: RssAnon counts in full, also
-// pages still shared since a fork; of RssShmem, which processes of one user
-// commonly share, the largest of the user's counts once; mapped files count
-// nothing, as the kernel can drop them. Kernel threads and zombies have no memory.
+// A process not yet read counts by what it has in excess of its parent, because a
+// fresh fork shares all it has. So does a child that runs in its parent's memory
+// (vfork(2), posix_spawn(3)), which is told by a smaps_rollup that is the parent's to
+// the letter although the pages are not shared.
+//
+// Where smaps_rollup may not be read, even with the file system ids of the process's
+// owner, or is missing (before Linux 4.14), /proc/PID/status stands in: RssAnon
+// counts, of a process with a parent of the same user what it has in excess of that; of
+// RssShmem, which processes of one user commonly share, the largest of the user's
+// counts once; mapped files count nothing, as the kernel can drop them. Kernel threads
+// and zombies have no memory.
 type processes struct {
 	root  string // where proc is mounted
 	known map[int]*process
 	looks uint64
-	next  int // the pid from which on it is whose turn it is
+	clock func() time.Time
+	at    time.Time // of the last look
+
+	// The readings of those that were read before.
+	next   int           // the pid from which on it is whose turn it is
+	faults bool          // the last one was chosen by its faults
+	last   time.Time     // when the last ones began
+	took   time.Duration // and how long they took
+
 	buf   []byte
+	other []byte
+	euid  int
+	egid  int
 }
 
 func newProcesses(root string) *processes {
-	return &processes{root: root, known: make(map[int]*process), buf: make([]byte, 8<<10)}
+	return &processes{
+		root: root, known: make(map[int]*process), clock: time.Now,
+		buf: make([]byte, 8<<10), euid: os.Geteuid(), egid: os.Getegid(),
+	}
 }
 
 // process is what is known of one process, in bytes.
 type process struct {
-	look    uint64 // when it was last seen
-	exact   bool   // it was measured, by one of the two ways
-	refused bool   // by status
-	user    string
-	mapped  int64 // the part of size that is of files
-	size    int64 // when it was measured, shmem left out where refused
-	shmem   int64 // else a part of size
-	then    int64 // resident anonymous memory when it was measured
-	now     int64 // resident anonymous memory
+	pid  int
+	look uint64 // when it was last seen
+	new  bool   // it was first seen in this look
+	stat procStat
+	way  way // how to read smaps_rollup
+	uid  uint32
+	gid  uint32
+
+	resident int64
+	now      int64 // the part of resident that is anonymous
+	reading
 }
 
-// turn is the time that one look may spend on smaps_rollup, plus that of the one
-// process that exceeds it.
-const turn = 10 * time.Millisecond
+// reading is the last exact one, by one of the two ways.
+type reading struct {
+	exact   bool
+	look    uint64 // when it was
+	vfork   bool   // it is a child in its parent's memory
+	refused bool   // by status
+	user    string // where refused
+	mapped  int64  // the part of size that is of files
+	size    int64  // shmem left out where refused
+	shmem   int64  // else a part of size
+	then    int64  // now, when it was
+	minflt  int64  // of stat, when it was
+}
 
-func (p *processes) ask(time.Time) (answer, error) {
+const (
+	// turn is the most time that one look may spend on smaps_rollup, plus that of
+	// the one process that exceeds it.
+	turn = 10 * time.Millisecond
+	// duty is how many times longer than that is the time without.
+	duty = 20
+	// spare is what the first look, for which Open waits, leaves of its time.
+	spare = 500 * time.Millisecond
+)
+
+func (p *processes) ask(deadline time.Time) (answer, error) {
 	pids, err := p.list()
 	if err != nil {
 		return answer{}, err
 	}
-	p.looks++
-	pids = slices.DeleteFunc(pids, func(pid int) bool { return !p.follow(pid) })
+	now := p.clock()
+	until := now.Add(min(turn, now.Sub(p.at)/duty))
+	if p.looks++; p.looks == 1 {
+		until = deadline.Add(-spare)
+	}
+	p.at = now
+	var all []*process
+	for _, pid := range pids {
+		if known := p.follow(pid); known != nil {
+			all = append(all, known)
+		}
+	}
 	for pid, known := range p.known {
 		if known.look != p.looks {
 			delete(p.known, pid)
 		}
 	}
-	if len(pids) == 0 {
+	if len(all) == 0 {
 		return answer{}, &os.PathError{Op: "read", Path: p.root, Err: errors.New("no process can be seen")}
 	}
-	p.measure(pids, time.Now().Add(turn))
+	for _, known := range all {
+		p.compare(known)
+	}
+	p.measureNew(all, until)
+	if p.looks > 1 && now.Sub(p.last) >= duty*p.took {
+		p.measureAgain(all, until)
+	}
 	return p.sum(), nil
 }
 
@@ -95,68 +154,122 @@ func (p *processes) list() ([]int, error) {
 	return pids, nil
 }
 
-// follow reads statm. It is false where a process has no memory, or is gone.
-func (p *processes) follow(pid int) bool {
+// follow reads statm. It is nil where a process has no memory, or is gone.
+func (p *processes) follow(pid int) *process {
 	text, err := p.read(pid, "/statm")
 	if err != nil {
-		return false
+		return nil
 	}
 	resident, shared, ok := parseStatm(text)
 	if !ok || resident == 0 {
-		return false
+		return nil
 	}
 	known := p.known[pid]
 	if known == nil {
-		known = &process{}
+		known = &process{pid: pid, new: true}
 		p.known[pid] = known
+		p.origin(known)
+	} else {
+		known.new = false
 	}
-	known.look, known.now = p.looks, max(0, resident-shared)
-	return true
+	known.look, known.resident, known.now = p.looks, resident, max(0, resident-shared)
+	return known
 }
 
-// measure measures the processes that never were, then the others in turn, until
-// the time is over, and at least one.
-func (p *processes) measure(pids []int, until time.Time) {
-	for _, pid := range pids {
-		if known := p.known[pid]; !known.exact {
-			p.exact(pid, known)
-			if time.Now().After(until) {
-				return
-			}
-		}
+// origin reads stat. Another process of the same pid is not known yet.
+func (p *processes) origin(known *process) {
+	text, err := p.read(known.pid, "/stat")
+	if err != nil {
+		return
 	}
-	from, _ := slices.BinarySearch(pids, p.next)
-	for i := range pids {
-		pid := pids[(from+i)%len(pids)]
-		p.next = pid + 1
-		p.exact(pid, p.known[pid])
-		if time.Now().After(until) {
+	if s, ok := parseProcStat(text); ok {
+		if s.start != known.stat.start {
+			known.reading, known.way = reading{}, byRollup
+		}
+		known.stat = s
+	}
+}
+
+// compare gives a process that was not read by its own what it has in excess of its
+// parent.
+func (p *processes) compare(known *process) {
+	parent := p.known[known.stat.ppid]
+	if known.vfork && !known.near(parent) {
+		known.reading = reading{} // it executed a program, or its parent is gone
+	}
+	if parent != nil && (known.vfork || !known.exact) {
+		known.then = min(known.now, parent.now)
+	}
+}
+
+// near tells whether a process has about as much memory as its parent, as one has
+// that runs in it: the two were not looked at in the same instant.
+func (known *process) near(parent *process) bool {
+	return parent != nil && max(known.resident, parent.resident)-min(known.resident, parent.resident) <= known.resident/16
+}
+
+// measureNew measures the processes that never were, until the time is over, and at
+// least one. One that may still run in its parent's memory is left to the next look: it
+// is about to execute a program.
+func (p *processes) measureNew(all []*process, until time.Time) {
+	for _, known := range all {
+		if known.exact {
+			continue
+		}
+		parent := p.known[known.stat.ppid]
+		if known.new && known.near(parent) && (p.looks > 1 || known.resident == parent.resident && known.now == parent.now) {
+			continue
+		}
+		if !known.new {
+			p.origin(known)
+		}
+		if p.exact(known); p.clock().After(until) {
 			return
 		}
 	}
 }
 
-// exact measures one process. One that is gone keeps what was known of it until
-// the next look.
-func (p *processes) exact(pid int, known *process) {
-	text, err := p.read(pid, "/smaps_rollup")
-	if err == nil {
-		if size, mapped, shmem, ok := parseRollup(text); ok {
-			*known = process{look: known.look, exact: true, size: size, mapped: mapped, shmem: shmem, now: known.now, then: known.now}
+// measureAgain measures those that were measured before, until the time is over, and
+// at least one.
+func (p *processes) measureAgain(all []*process, until time.Time) {
+	p.last = p.clock()
+	for _, known := range all {
+		p.origin(known)
+	}
+	for range all {
+		if known := p.choose(all); known != nil {
+			p.exact(known)
 		}
-		return
-	}
-	if err == syscall.ESRCH {
-		return
-	}
-	if text, err = p.read(pid, "/status"); err == nil {
-		anon, shmem := parseRss(text, known.now)
-		user, _, _ := bytes.Cut(bytes.TrimSpace(statusField(text, "Uid:")), []byte("\t"))
-		*known = process{
-			look: known.look, exact: true, refused: true, user: string(user), size: anon, shmem: shmem,
-			now: known.now, then: known.now,
+		if p.clock().After(until) {
+			break
 		}
 	}
+	p.took = p.clock().Sub(p.last)
+}
+
+// choose chooses in turn, and every other time by page faults: a process that copies
+// what it shared since a fork has one for each page.
+func (p *processes) choose(all []*process) (chosen *process) {
+	if p.faults = !p.faults; p.faults {
+		most := int64(0)
+		for _, known := range all {
+			if n := known.stat.minflt - known.minflt; known.exact && n > most {
+				chosen, most = known, n
+			}
+		}
+		if chosen != nil {
+			return chosen
+		}
+	}
+	from, _ := slices.BinarySearchFunc(all, p.next, func(known *process, pid int) int { return known.pid - pid })
+	for i := range all {
+		known := all[(from+i)%len(all)]
+		if known.exact && known.reading.look != p.looks {
+			p.next = known.pid + 1
+			return known
+		}
+	}
+	return nil
 }
 
 // sum is all of it as the usage of a cgroup, and the mapped files as what can be
@@ -165,7 +278,7 @@ func (p *processes) sum() answer {
 	const file = "/PID/smaps_rollup"
 	var used, mapped, shmem int64
 	refused := 0
-	shared := make(map[string]int64)
+	shared := make(map[string]int64) // of each user
 	for _, known := range p.known {
 		used = add(used, max(0, known.size+known.now-known.then))
 		mapped = add(mapped, known.mapped)
@@ -191,69 +304,4 @@ func (p *processes) sum() answer {
 		{Name: "processes", File: p.root, Value: strconv.Itoa(len(p.known))},
 		{Name: "processes by status alone", File: p.root + "/PID/status", Value: strconv.Itoa(refused)},
 	}}
-}
-
-// read reads a file of a process into the one buffer, which is larger than any of
-// these files.
-func (p *processes) read(pid int, name string) ([]byte, error) {
-	fd, err := open(p.root + "/" + strconv.Itoa(pid) + name)
-	if err != nil {
-		return nil, err
-	}
-	defer closeFile(fd)
-	for {
-		n, err := syscall.Pread(fd, p.buf, 0)
-		if err != syscall.EINTR {
-			return p.buf[:max(0, n)], err
-		}
-	}
-}
-
-var pageSize = int64(os.Getpagesize())
-
-// parseStatm parses /proc/PID/statm: pages of address space, resident ones, and of
-// those the ones of files and shared memory (proc(5)). The results are bytes.
-func parseStatm(text []byte) (resident, shared int64, ok bool) {
-	_, text, _ = bytes.Cut(text, []byte(" "))
-	first, text, _ := bytes.Cut(text, []byte(" "))
-	second, _, _ := bytes.Cut(text, []byte(" "))
-	resident, ok = parseNumber(first)
-	shared, okShared := parseNumber(second)
-	if !ok || !okShared || resident > maxPages || shared > resident {
-		return 0, 0, false
-	}
-	return resident * pageSize, shared * pageSize, true
-}
-
-// maxPages is above any number of pages that there can be, and small enough to be
-// made bytes.
-const maxPages = 1 << 46
-
-// parseRollup parses /proc/PID/smaps_rollup: Pss, the part of it that is neither
-// Pss_Anon nor Pss_Shmem, and the latter. Before Linux 5.4 these are missing, and
-// nothing counts as reclaimable.
-func parseRollup(text []byte) (size, mapped, shmem int64, ok bool) {
-	size, ok = kilobytes(text, "Pss:")
-	anon, okAnon := kilobytes(text, "Pss_Anon:")
-	shmem, okShmem := kilobytes(text, "Pss_Shmem:")
-	if okAnon && okShmem {
-		mapped = max(0, size-add(anon, shmem))
-	}
-	return size, mapped, shmem, ok
-}
-
-// parseRss parses RssAnon and RssShmem of /proc/PID/status, which is there from
-// Linux 4.5 on; before, private stands in for the first.
-func parseRss(text []byte, private int64) (anon, shmem int64) {
-	anon, ok := kilobytes(text, "RssAnon:")
-	if !ok {
-		anon = private
-	}
-	shmem, _ = kilobytes(text, "RssShmem:")
-	return anon, shmem
-}
-
-// kilobytes is the value of the line that begins with key, in bytes.
-func kilobytes(text []byte, key string) (int64, bool) {
-	return parseKB(bytes.TrimLeft(statusField(text, key), "\t "))
 }

@@ -114,53 +114,6 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// TestProcessesInTurn gives a look no time: of many processes one is measured each
-// time, and the others are followed by statm.
-func TestProcessesInTurn(t *testing.T) {
-	root := t.TempDir()
-	for pid := 1; pid <= 3; pid++ {
-		write(t, fmt.Sprintf("%s/%d/statm", root, pid), statm(20<<10, 4<<10))
-		write(t, fmt.Sprintf("%s/%d/smaps_rollup", root, pid), rollup(10<<10, 8<<10, 0))
-	}
-	p := newProcesses(root)
-	look := func() int64 {
-		t.Helper()
-		pids, err := p.list()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.looks++
-		for _, pid := range pids {
-			p.follow(pid)
-		}
-		p.measure(pids, time.Time{})
-		l := p.sum().levels[0]
-		var in input
-		n, ok := l.usage.value(&in)
-		if !ok {
-			t.Fatal(in.err)
-		}
-		return n
-	}
-	// One not yet measured counts by its resident anonymous memory.
-	for i, want := range []int64{10 + 16 + 16, 10 + 10 + 16, 10 + 10 + 10} {
-		if got := look(); got != want*mib {
-			t.Errorf("look %d: got %d MiB, want %d", i, got/mib, want)
-		}
-	}
-	// All three grow by 5 MiB. statm shows it at once; one rollup a look says that
-	// 3 MiB of it are shared with somebody.
-	for pid := 1; pid <= 3; pid++ {
-		write(t, fmt.Sprintf("%s/%d/statm", root, pid), statm(25<<10, 4<<10))
-		write(t, fmt.Sprintf("%s/%d/smaps_rollup", root, pid), rollup(12<<10, 10<<10, 0))
-	}
-	for i, want := range []int64{12 + 15 + 15, 12 + 12 + 15, 12 + 12 + 12, 12 + 12 + 12} {
-		if got := look(); got != want*mib {
-			t.Errorf("look %d after growth: got %d MiB, want %d", i, got/mib, want)
-		}
-	}
-}
-
 // TestProcessesHere sums the real ones, among them this one.
 func TestProcessesHere(t *testing.T) {
 	p := newProcesses("/proc")
