@@ -15,7 +15,8 @@
 // /proc about every process that can be seen; the first that answers at Open is
 // asked from then on. A goroutine asks it whenever Read does, and Read waits at
 // most 20 ms for it, and not at all while answers take longer: they are for the next
-// Read. When the last one is 10 s old, Read says so by an error. A better source that
+// Read. Where that comes so late that the last answer is 10 s old it waits for up to
+// 250 ms. When the last one is 10 s old, Read says so by an error. A better source that
 // was there at Open and did not answer is asked again every 10 s. Systemd tells
 // nothing of page cache, which therefore counts as used there, and /proc nothing of
 // what no process maps.

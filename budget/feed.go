@@ -27,6 +27,9 @@ const (
 	patience = 2 * time.Second
 	// moment is how long Read waits for one.
 	moment = 20 * time.Millisecond
+	// pause is how long Read waits for a source that takes longer, where the answer
+	// before is too old to go by: it is read less often than that.
+	pause = 250 * time.Millisecond
 	// oldest is how old an answer Read goes by when none comes any more, and after
 	// how long a source that did not answer is asked again.
 	oldest = 10 * time.Second
@@ -40,6 +43,7 @@ type feed struct {
 	ended     chan struct{}
 	timer     *time.Timer
 	wait      time.Duration // how long ask waits
+	most      time.Duration // how long where answers take longer, and the last is too old
 	asked     bool          // an answer is to come
 	took      time.Duration // the last answer
 	when      time.Time     // of the last question
@@ -54,7 +58,7 @@ type answered struct {
 }
 
 func newFeed(s source) *feed {
-	f := &feed{questions: make(chan struct{}, 1), answers: make(chan answered, 1), ended: make(chan struct{}), timer: time.NewTimer(0), wait: patience + moment}
+	f := &feed{questions: make(chan struct{}, 1), answers: make(chan answered, 1), ended: make(chan struct{}), timer: time.NewTimer(0), wait: patience + moment, most: pause}
 	go func() {
 		defer close(f.ended)
 		defer s.close()
@@ -67,8 +71,9 @@ func newFeed(s source) *feed {
 }
 
 // ask waits for a new answer and returns the newest one that came since
-// the last call. It is false where none did. Where the question before is still
-// not answered, or took longer than the wait, it does not wait.
+// the last call, if it is not too old. It is false where none did. Where the question
+// before is still not answered it does not wait. Where that took longer than the wait
+// it does not either, unless the last answer is too old: then it waits longer.
 func (f *feed) ask() (a answer, ok bool) {
 	if f.asked {
 		select {
@@ -78,12 +83,17 @@ func (f *feed) ask() (a answer, ok bool) {
 			return answer{}, false
 		}
 	}
-	slow := f.took > f.wait
-	f.question()
+	stale := time.Since(f.at) >= oldest
+	ok = ok && !stale
+	wait, slow := f.wait, f.took > f.wait
 	if slow {
+		wait = min(2*f.took, f.most)
+	}
+	f.question()
+	if slow && !stale {
 		return a, ok
 	}
-	f.timer.Reset(f.wait)
+	f.timer.Reset(wait)
 	select {
 	case got := <-f.answers:
 		f.timer.Stop()

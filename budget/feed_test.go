@@ -36,3 +36,35 @@ func TestFeedDoesNotWaitForTheSlow(t *testing.T) {
 		t.Errorf("after a fast one: got %d, %v", len(a.notes), ok)
 	}
 }
+
+// TestFeedThatIsReadSeldom has a source of 40 ms that is asked every 11 s, so that each
+// answer is too old when it is taken.
+func TestFeedThatIsReadSeldom(t *testing.T) {
+	s := make(slowSource, 4)
+	f := newFeed(s)
+	f.wait, f.most = 0, time.Hour
+	if _, ok := f.ask(); ok {
+		t.Error("an answer to the first question, which is not answered yet")
+	}
+	seldom := func(n int) {
+		s <- answer{notes: make([]Source, n)}
+		got := <-f.answers
+		got.at = got.at.Add(-11 * time.Second)
+		f.when = got.at.Add(-time.Hour) // it took long
+		f.answers <- got
+	}
+	seldom(1)
+	s <- answer{notes: make([]Source, 2)}
+	if a, ok := f.ask(); !ok || len(a.notes) != 2 || f.err() != nil {
+		t.Fatalf("got %d, %v, %v", len(a.notes), ok, f.err())
+	}
+	f.question()
+	seldom(3)
+	f.most = 0
+	if a, ok := f.ask(); ok || f.err() == nil {
+		t.Fatalf("where none comes in time: got %d, which is too old", len(a.notes))
+	}
+	s <- answer{}
+	f.answers <- <-f.answers
+	f.close()
+}
