@@ -208,6 +208,9 @@ func (s *systemd) unit(name string) (u unit, err error) {
 		return n, toldNumber(path, n)
 	}
 	u.limit, u.level.limit = number("MemoryMax")
+	if n, f := number("MemoryLimit"); n < u.limit { // what cgroup v1 has
+		u.limit, u.level.limit = n, f
+	}
 	_, u.usage = number("MemoryCurrent")
 	_, u.high = number("MemoryHigh")
 	_, u.room = number("MemoryAvailable")

@@ -356,3 +356,17 @@ func TestNoBus(t *testing.T) {
 		t.Errorf("processes: %s", why)
 	}
 }
+
+// TestSystemdOnV1: where MemoryLimit= is set, and MemoryMax= is not, the former holds.
+func TestSystemdOnV1(t *testing.T) {
+	m := newManager()
+	m.set("web.service MemoryLimit", uint64(128*mib))
+	m.set("app.slice MemoryLimit", infinity)
+	if got := read(t, openManager(t, m)); got.Limit != 128*mib || got.LimitFrom != "systemd: web.service/MemoryLimit" {
+		t.Errorf("got %d from %s", got.Limit, got.LimitFrom)
+	}
+	m.set("web.service MemoryMax", uint64(100*mib))
+	if got := read(t, openManager(t, m)); got.Limit != 100*mib || got.LimitFrom != "systemd: web.service/MemoryMax" {
+		t.Errorf("both set: got %d from %s", got.Limit, got.LimitFrom)
+	}
+}
