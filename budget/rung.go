@@ -164,7 +164,11 @@ func (p places) why() (why string, final bool) {
 	var in input
 	if text, err := in.all(top + "/cgroup.controllers"); err == nil {
 		for _, controller := range bytes.Fields(text) {
-			if string(controller) == "memory" {
+			switch {
+			case string(controller) != "memory":
+			case dirs[0] != top:
+				return dirs[0] + " has no memory controller, and the machine's root cgroup no limit", true
+			default:
 				return "this process is in the machine's root cgroup, which has no limit", true
 			}
 		}

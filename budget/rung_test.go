@@ -16,6 +16,7 @@ func TestWhyNoCgroup(t *testing.T) {
 		"v2 that is hidden":    {v2mount, "-- cg/x --\n", "/cg has no memory.max to read", "processes"},
 		"v2 without memory":    {v2mount, "-- cg/cgroup.controllers --\ncpu pids\n", "/cg has no memory controller", "processes"},
 		"the machine's root":   {v2mount, "-- cg/cgroup.controllers --\ncpu memory pids\n", "this process is in the machine's root cgroup, which has no limit", "host"},
+		"a child without it":   {v2mount, "-- cg/cgroup.controllers --\ncpu memory pids\n-- cg/in/cgroup.controllers --\ncpu\n-- proc/self/cgroup --\n0::/in\n", "/cg/in has no memory controller, and the machine's root cgroup no limit", "host"},
 		"something that is it": {v2mount, "-- cg/memory.max --\nmax\n", "", "cgroup v2"},
 	} {
 		t.Run(name, func(t *testing.T) {
