@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/policy"
 )
 
@@ -48,6 +49,7 @@ type sample struct {
 	source string
 	load   *loadAverage
 
+	total            *int64 // where the others are not known
 	rss, cache, swap *int64 // rss: anonymous memory and shmem
 	pgpgin, pgpgout  *int64
 	quota            *int64
@@ -60,10 +62,15 @@ func (s *sample) lines(dyno string) []string {
 	if l := s.load; l != nil {
 		lines = append(lines, fmt.Sprintf("%s sample#load_avg_1m=%.2f sample#load_avg_5m=%.2f sample#load_avg_15m=%.2f", head, l[0], l[1], l[2]))
 	}
-	if s.rss == nil {
+	total := int64(0)
+	switch {
+	case s.rss != nil:
+		total = *s.rss
+	case s.total != nil:
+		total = *s.total
+	default:
 		return lines
 	}
-	total := *s.rss
 	text := ""
 	memory := func(name string, n *int64) {
 		if n != nil {
@@ -75,7 +82,7 @@ func (s *sample) lines(dyno string) []string {
 			text += fmt.Sprintf(" sample#memory_%s=%dpages", name, *n)
 		}
 	}
-	for _, n := range []*int64{s.cache, s.swap} {
+	for _, n := range []*int64{s.cache, s.swap} { // neither is in the total that is told
 		if n != nil {
 			total += *n
 		}
@@ -205,16 +212,23 @@ func (s *supervisor) containerSample() sample {
 	if err != nil {
 		return x
 	}
-	x.quota = &m.Limit
 	p, err := s.budget.Parts()
+	x.container(m, p, err)
+	return x
+}
+
+// container takes over what budget says. Parts is an error where the source does not
+// know them, as systemd does not.
+func (x *sample) container(m budget.Memory, p budget.Parts, err error) {
+	x.quota = &m.Limit
 	if err != nil {
-		return x
+		x.total, x.swap = &m.Used, &m.SwapUsed
+		return
 	}
 	x.parts(p.Anon, p.File, p.Shmem, m.SwapUsed)
 	if p.HasPages {
 		x.pgpgin, x.pgpgout = &p.PagesIn, &p.PagesOut
 	}
-	return x
 }
 
 // parts takes over what the kernel says of a cgroup. File has shmem in it, which

@@ -2,9 +2,12 @@ package supervisor
 
 import (
 	"math"
+	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/memsup/memsup/budget"
 )
 
 // The lines of fixed facts, as Heroku documents them.
@@ -40,6 +43,23 @@ func TestSampleLines(t *testing.T) {
 	} {
 		if got := test.sample.lines("3f4e1b7c9a2d"); !slices.Equal(got, test.want) {
 			t.Errorf("%s:\ngot  %q\nwant %q", test.name, got, test.want)
+		}
+	}
+}
+
+// Where the parts are not known, as by systemd, the usage and the quota are told.
+func TestContainerSample(t *testing.T) {
+	const mb = 1 << 20
+	m := budget.Memory{Limit: 512 * mb, Used: 100 * mb, SwapUsed: 3 * mb}
+	for want, err := range map[string]error{
+		"memory_total=103.00MB sample#memory_swap=3.00MB sample#memory_quota=512.00MB": os.ErrNotExist,
+		"memory_total=33.00MB sample#memory_rss=12.00MB sample#memory_cache=18.00MB" +
+			" sample#memory_swap=3.00MB sample#memory_quota=512.00MB": nil,
+	} {
+		x := sample{source: "container"}
+		x.container(m, budget.Parts{Anon: 10 * mb, File: 20 * mb, Shmem: 2 * mb}, err)
+		if got := x.lines("d"); len(got) != 1 || got[0] != "source=container dyno=d sample#"+want {
+			t.Errorf("%v:\ngot  %q\nwant %q", err, got, want)
 		}
 	}
 }
