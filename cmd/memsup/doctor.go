@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +46,8 @@ func doctorCommand() *cobra.Command {
 		Args:                  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := withPlace(given, func(b *budget.Budget, p place) error {
-				d := diagnosis{Used: p.findings(), Place: surroundings(b), Sources: sources(b)}
+				from := sources(b)
+				d := diagnosis{Used: p.findings(from), Place: surroundings(b), Sources: from}
 				if asJSON {
 					return json.NewEncoder(cmd.OutOrStdout()).Encode(d)
 				}
@@ -87,16 +89,34 @@ func findingsTable(list []finding) string {
 	return t.String()
 }
 
-func (p *place) findings() []finding {
+// findings are the numbers that are used, and what the sources say of them.
+func (p *place) findings(from []finding) []finding {
 	limit := finding{Name: "MEM_LIMIT", Value: strconv.FormatInt(p.limit, 10), From: p.limitFrom}
 	if !p.limited {
 		limit.Instead = "no limit is set, so this is the host's memory, and auto is its minimum"
 	}
+	available := finding{Name: "MEM_AVAILABLE", Value: strconv.FormatInt(p.available, 10), From: p.availableFrom}
+	if usageMissing(p.availableFrom, from) {
+		available.Instead = "usage is missing, so this is the limit"
+	}
 	return []finding{
 		limit,
-		{Name: "MEM_AVAILABLE", Value: strconv.FormatInt(p.available, 10), From: p.availableFrom},
+		available,
 		{Name: "CPU_LIMIT", Value: p.cpu.String(), From: p.cpu.LimitFrom},
 	}
+}
+
+// usageMissing tells whether a limit has no usage beside it, as one that is mounted by
+// itself.
+func usageMissing(limit string, from []finding) bool {
+	dir, name := path.Split(limit)
+	usage, ok := map[string]string{
+		"memory.max":            "memory.current",
+		"memory.limit_in_bytes": "memory.usage_in_bytes",
+		"MemoryMax":             "MemoryCurrent",
+		"MemoryLimit":           "MemoryCurrent",
+	}[name]
+	return ok && slices.ContainsFunc(from, func(f finding) bool { return f.From == dir+usage && f.Missing != "" })
 }
 
 func sources(b *budget.Budget) []finding {
