@@ -29,6 +29,8 @@ func (p *processes) exact(known *process) {
 		if r.size, r.mapped, r.shmem, ok = parseRollup(text); !ok {
 			return
 		}
+		shares, ok := sharing(text)
+		r.shares = shares && ok
 		if parent := p.known[known.stat.ppid]; known.near(parent) && p.same(parent, text) {
 			r.vfork, r.size, r.mapped, r.shmem, r.then = true, 0, 0, 0, min(known.now, parent.now)
 		}
@@ -52,14 +54,20 @@ func (p *processes) exact(known *process) {
 // same tells whether text, the smaps_rollup of a child, is that of its parent's own
 // memory: nothing in it differs, and the pages do not count as shared by the two.
 func (p *processes) same(parent *process, text []byte) bool {
-	shared, ok := kilobytes(text, "Pss_Anon:")
-	all, okAll := kilobytes(text, "Anonymous:")
-	if !ok || !okAll || shared/3 <= all/4 {
+	if shares, ok := sharing(text); shares || !ok {
 		return false
 	}
 	p.other = append(p.other[:0], text...)
 	text, err := p.rollup(parent)
 	return err == nil && bytes.Equal(text, p.other)
+}
+
+// sharing tells whether the anonymous memory of a smaps_rollup is shared with others,
+// over a quarter of it. It is not known before Linux 5.4.
+func sharing(text []byte) (shares, ok bool) {
+	own, okOwn := kilobytes(text, "Pss_Anon:")
+	all, okAll := kilobytes(text, "Anonymous:")
+	return own/3 <= all/4, okOwn && okAll
 }
 
 // rollup reads smaps_rollup by the process's way or, if that is refused, by the next.

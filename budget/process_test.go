@@ -129,6 +129,18 @@ func TestFreshForks(t *testing.T) {
 	if got := p.used(patience); got != 308 {
 		t.Errorf("a first look without time: %d MiB", got)
 	}
+	// A master that is read before its children: they count as it does, until they are.
+	p = newProcfs(t, time.Second)
+	fork(p)
+	p.process(100, 1, 308, 8, 0)
+	children(p)
+	for look, want := range []int64{8 + 40*307*8/308, 8 + 7 + 39*307*8/308} {
+		if got := p.used(0); got != want {
+			t.Errorf("look %d after the master was read: %d MiB, want %d", look, got, want)
+		}
+	}
+	p.process(141, 100, 307, 7, 0)
+	p.want("a fork since is in what the master has", 8+2*7+38*307*8/308)
 	// A parent that is not there has no part in it.
 	p = newProcfs(t, time.Millisecond)
 	children(p)

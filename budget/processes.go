@@ -21,7 +21,8 @@ import (
 // stat) since its last one.
 //
 // A process not yet read counts by what it has in excess of its parent, because a
-// fresh fork shares all it has. So does a child that runs in its parent's memory
+// fresh fork shares all it has, and, where the parent was read since and shares, by as
+// much of that as the parent does. So does a child that runs in its parent's memory
 // (vfork(2), posix_spawn(3)), which is told by a smaps_rollup that is the parent's to
 // the letter although the pages are not shared.
 //
@@ -61,7 +62,7 @@ func newProcesses(root string) *processes {
 type process struct {
 	pid  int
 	look uint64 // when it was last seen
-	new  bool   // it was first seen in this look
+	seen uint64 // when it first was
 	stat procStat
 	way  way // how to read smaps_rollup
 	uid  uint32
@@ -77,6 +78,7 @@ type reading struct {
 	exact   bool
 	look    uint64 // when it was
 	vfork   bool   // it is a child in its parent's memory
+	shares  bool   // a good part of its anonymous memory is shared
 	refused bool   // by status
 	user    string // where refused
 	mapped  int64  // the part of size that is of files
@@ -128,6 +130,9 @@ func (p *processes) ask(deadline time.Time) (answer, error) {
 	if p.looks > 1 && now.Sub(p.last) >= duty*p.took {
 		p.measureAgain(all, until)
 	}
+	for _, known := range all {
+		p.compare(known)
+	}
 	return p.sum(), nil
 }
 
@@ -166,11 +171,9 @@ func (p *processes) follow(pid int) *process {
 	}
 	known := p.known[pid]
 	if known == nil {
-		known = &process{pid: pid, new: true}
+		known = &process{pid: pid, seen: p.looks}
 		p.known[pid] = known
 		p.origin(known)
-	} else {
-		known.new = false
 	}
 	known.look, known.resident, known.now = p.looks, resident, max(0, resident-shared)
 	return known
@@ -191,14 +194,19 @@ func (p *processes) origin(known *process) {
 }
 
 // compare gives a process that was not read by its own what it has in excess of its
-// parent.
+// parent, and its part of what the parent shares. Before the parent is read, that counts
+// with the parent in full.
 func (p *processes) compare(known *process) {
 	parent := p.known[known.stat.ppid]
 	if known.vfork && !known.near(parent) {
 		known.reading = reading{} // it executed a program, or its parent is gone
 	}
 	if parent != nil && (known.vfork || !known.exact) {
-		known.then = min(known.now, parent.now)
+		known.size, known.then = 0, min(known.now, parent.now)
+		if parent.shares && parent.then > 0 && parent.reading.look >= known.seen {
+			part := min(1, float64(known.now)/float64(parent.then))
+			known.size = int64(part * float64(max(0, parent.size-parent.mapped)))
+		}
 	}
 }
 
@@ -217,10 +225,10 @@ func (p *processes) measureNew(all []*process, until time.Time) {
 			continue
 		}
 		parent := p.known[known.stat.ppid]
-		if known.new && known.near(parent) && (p.looks > 1 || known.resident == parent.resident && known.now == parent.now) {
+		if known.seen == p.looks && known.near(parent) && (p.looks > 1 || known.resident == parent.resident && known.now == parent.now) {
 			continue
 		}
-		if !known.new {
+		if known.seen != p.looks {
 			p.origin(known)
 		}
 		if p.exact(known); p.clock().After(until) {
