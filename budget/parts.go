@@ -1,9 +1,6 @@
 package budget
 
-import (
-	"bytes"
-	"os"
-)
+import "os"
 
 // Parts is what memory is used for, in bytes: of the process's own level, children
 // included, or of the host where there is no memory cgroup. It does not add up to
@@ -91,36 +88,15 @@ func parseParts1(text []byte) (Parts, flaw) {
 	}, flaw{}
 }
 
-// parseParts parses /proc/meminfo.
+// parseParts parses /proc/meminfo. A host has anonymous memory.
 func parseParts(text []byte) (Parts, flaw) {
-	var p Parts
-	anonymous := false
-	for at := 1; len(text) > 0; at++ {
-		line, rest, ended := bytes.Cut(text, newline)
-		if !ended {
-			return Parts{}, flaw{at, line, wantLine}
-		}
-		text = rest
-		name, number, _ := bytes.Cut(line, []byte(":"))
-		var to *int64
-		switch string(name) {
-		case "AnonPages":
-			to, anonymous = &p.Anon, true
-		case "Cached", "Buffers":
-			to = &p.File
-		case "Shmem":
-			to = &p.Shmem
-		default:
-			continue
-		}
-		n, ok := parseKB(number)
-		if !ok {
-			return Parts{}, flaw{at, line, `a name, a decimal number and "kB"`}
-		}
-		*to = add(*to, n)
+	m := Meminfo{text: text}
+	f := m.parseHost()
+	if f.line == 0 && m.AnonPages == 0 {
+		f = flaw{1, nil, "the text of meminfo, with a line of AnonPages"}
 	}
-	if !anonymous {
-		return Parts{}, flaw{1, nil, "the text of meminfo, with a line of AnonPages"}
+	if f.line > 0 {
+		return Parts{}, f
 	}
-	return p, flaw{}
+	return Parts{Anon: m.AnonPages, File: add(m.Cached, m.Buffers), Shmem: m.Shmem}, flaw{}
 }

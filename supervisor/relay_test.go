@@ -343,24 +343,6 @@ func hangUp(t *testing.T, fd int) {
 	}
 }
 
-// The loop listens to the kernel: what it says has memory looked at at once.
-func TestKernelWakesTheLoop(t *testing.T) {
-	kernel := make(chan pressure.Wake)
-	s := &supervisor{c: &Config{}, heard: kernel, nextLook: time.Hour}
-	over := make(chan struct{})
-	go func() { s.await(); close(over) }()
-	at := time.Now()
-	select {
-	case kernel <- pressure.Wake{At: at, Source: pressure.Events}:
-	case <-time.After(time.Minute):
-		t.Fatal("nobody listens")
-	}
-	<-over
-	if s.nextLook != 0 || !s.spoke.Equal(at) {
-		t.Errorf("next look in %s, the kernel spoke at %v, want now and %v", s.nextLook, s.spoke, at)
-	}
-}
-
 // A stall is told once, whatever is decided; a count of the kernel's says
 // nothing yet.
 func TestStallIsTold(t *testing.T) {

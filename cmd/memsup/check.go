@@ -51,7 +51,8 @@ func (inv *invocation) check() (string, error) {
 		return "", err
 	}
 	defer b.Close()
-	p, err := readPlace(b, c.Limit)
+	b.SetLimit(c.Limit)
+	p, err := readPlace(b)
 	if err != nil {
 		return "", err
 	}

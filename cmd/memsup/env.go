@@ -20,9 +20,8 @@ type place struct {
 	cpu              budget.CPU
 }
 
-// readPlace reads the kernel's numbers, and --limit as a level of its own.
-func readPlace(b *budget.Budget, limit int64) (place, error) {
-	b.SetLimit(limit)
+// readPlace reads the kernel's numbers.
+func readPlace(b *budget.Budget) (place, error) {
 	m, err := b.Read()
 	if err != nil {
 		return place{}, err
@@ -68,8 +67,8 @@ func openBudget() (*budget.Budget, error) {
 	return b, nil
 }
 
-// withPlace gives a command the numbers of this place.
-func withPlace(given map[string]setting, do func(*budget.Budget, place) error) error {
+// withBudget gives a command the budget of this place, under its --limit.
+func withBudget(given map[string]setting, do func(*budget.Budget) error) error {
 	limit, err := softLimit(given)
 	if err != nil {
 		return err
@@ -79,11 +78,19 @@ func withPlace(given map[string]setting, do func(*budget.Budget, place) error) e
 		return err
 	}
 	defer b.Close()
-	p, err := readPlace(b, limit)
-	if err != nil {
-		return err
-	}
-	return do(b, p)
+	b.SetLimit(limit)
+	return do(b)
+}
+
+// withPlace gives a command the numbers of this place.
+func withPlace(given map[string]setting, do func(*budget.Budget, place) error) error {
+	return withBudget(given, func(b *budget.Budget) error {
+		p, err := readPlace(b)
+		if err != nil {
+			return err
+		}
+		return do(b, p)
+	})
 }
 
 func envCommand() *cobra.Command {

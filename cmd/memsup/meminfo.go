@@ -37,19 +37,11 @@ func meminfoCommand() *cobra.Command {
 
 // withMeminfo gives a command what reads the text of meminfo, anew at each call.
 func withMeminfo(given map[string]setting, do func(read func() (string, error)) error) error {
-	limit, err := softLimit(given)
-	if err != nil {
-		return err
-	}
-	b, err := openBudget()
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	b.SetLimit(limit)
-	var m budget.Meminfo
-	return do(func() (string, error) {
-		err := b.ReadMeminfo(&m)
-		return string(m.Append(nil)), err
+	return withBudget(given, func(b *budget.Budget) error {
+		var m budget.Meminfo
+		return do(func() (string, error) {
+			err := b.ReadMeminfo(&m)
+			return string(m.Append(nil)), err
+		})
 	})
 }

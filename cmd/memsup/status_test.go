@@ -23,12 +23,18 @@ func TestStatusText(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := statusText(&s)
+	wantGolden(t, "status.text", got)
+}
+
+// wantGolden compares got with a file of testdata; -update writes it.
+func wantGolden(t *testing.T, name, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile("testdata/status.text", []byte(got), 0o644); err != nil {
+		if err := os.WriteFile("testdata/"+name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile("testdata/status.text")
+	want, err := os.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

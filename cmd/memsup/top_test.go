@@ -225,18 +225,7 @@ func TestTopFrame(t *testing.T) {
 			got += strings.TrimRight(line.text, " ") + "\n"
 		}
 	}
-	if *update {
-		if err := os.WriteFile("testdata/top.text", []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/top.text")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
+	wantGolden(t, "top.text", got)
 }
 
 func TestTopRows(t *testing.T) {
