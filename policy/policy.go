@@ -60,6 +60,12 @@ func (p Phase) String() string {
 	}
 }
 
+// MarshalText is String.
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText takes what String gives.
+func (p *Phase) UnmarshalText(text []byte) error { return word(p, text, Starting, Ready, Stopping) }
+
 // Worker is one running worker as it was last measured.
 type Worker struct {
 	Type  int // index in Config.Types
@@ -140,6 +146,12 @@ func (k Kind) String() string {
 		return "kill"
 	}
 }
+
+// MarshalText is String.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText takes what String gives.
+func (k *Kind) UnmarshalText(text []byte) error { return word(k, text, Up, Down, Recycle, Kill) }
 
 // Action is one decision.
 type Action struct {

@@ -38,3 +38,14 @@ func period(d time.Duration) string {
 		return fmt.Sprintf("%.0f h", d.Hours())
 	}
 }
+
+// word finds the value whose String is a text.
+func word[T fmt.Stringer](to *T, text []byte, values ...T) error {
+	for _, v := range values {
+		if v.String() == string(text) {
+			*to = v
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is none of %v", text, values)
+}

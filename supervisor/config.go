@@ -42,6 +42,10 @@ type Config struct {
 	// standard error, in the format of Heroku's log-runtime-metrics; 0 is never.
 	RuntimeMetrics time.Duration
 
+	// Record is the path of a file that every look and decision is written to
+	// (package record); empty is none.
+	Record string
+
 	LogLevel string // trace, debug, info, warn, error, off
 	LogJSON  bool
 

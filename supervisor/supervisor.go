@@ -20,6 +20,7 @@ import (
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/reaper"
+	"github.com/memsup/memsup/record"
 	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/trap"
 )
@@ -90,7 +91,8 @@ type supervisor struct {
 	said           map[string]string // the last one-off line by topic
 	testament      testament
 	metrics        metrics
-	lean           bool // dropStartup was called
+	recorder       *record.Writer // nil: not recorded
+	lean           bool           // dropStartup was called
 
 	decisions []Decision
 	hearing   []chan Decision // clients of GET /v1/events
@@ -152,7 +154,11 @@ func Run(c *Config) (code int) {
 	s.openMetrics()
 	s.hearChildren()
 	<-survives
-	if err := s.setTypes(c.Types); err != nil {
+	err := s.openRecording()
+	if err == nil {
+		err = s.setTypes(c.Types)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
 		s.control.close()
 		return 2
@@ -228,6 +234,8 @@ func (s *supervisor) await() {
 		s.sampled(m)
 	case r := <-s.reloads:
 		s.reloaded(r.c, r.err)
+	case err := <-s.recorder.Failed():
+		s.recordingFailed(err)
 	case r := <-s.requests:
 		r.reply <- s.answer(r)
 	case <-s.alarm.rings:
@@ -390,6 +398,7 @@ func (s *supervisor) nothingLeft() bool {
 // close does what the end of the process does not do by itself.
 func (s *supervisor) close() {
 	s.flush()
+	s.closeRecording()
 	s.testament.close()
 	s.undivide()
 	close(s.gone)

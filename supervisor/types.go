@@ -73,6 +73,7 @@ func (s *supervisor) setTypes(types []Type) error {
 	}
 	s.types = next
 	s.policy.Resize(from)
+	s.recorder.Resize(from)
 	s.configurePolicy()
 	return nil
 }
@@ -139,8 +140,10 @@ func (s *supervisor) reloaded(c *Config, err error) {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return
 	}
-	// What was decided at the start stays: outputs, the socket, the log.
+	// What was decided at the start stays: outputs, the socket, the log, the
+	// recording.
 	c.Prefix, c.Color, c.Control, c.LogLevel, c.LogJSON = s.c.Prefix, s.c.Color, s.c.Control, s.c.LogLevel, s.c.LogJSON
+	c.Record = s.c.Record
 	again := c.RuntimeMetrics != s.c.RuntimeMetrics
 	s.c = c
 	if again {

@@ -169,6 +169,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	s.obs.Exits = append(s.obs.Exits[:0], s.exits...)
 	s.exits = s.exits[:0]
 	actions := s.policy.Decide(&s.pcfg, &s.obs)
+	defer s.recorder.Look(&s.pcfg, &s.obs, actions)
 	for _, a := range actions {
 		s.kill(a)
 	}

@@ -26,10 +26,11 @@ var mayImport = map[string][]string{
 	"pressure":   {},
 	"procfile":   {},
 	"reaper":     {},
+	"record":     {"policy"},
 	"spawn":      {},
 	"trap":       {},
-	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "spawn", "trap"},
-	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "spawn", "supervisor"},
+	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},
+	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "record", "spawn", "supervisor"},
 }
 
 // impure are imports that would give package policy a clock, a file or a

@@ -56,9 +56,9 @@ func rootCommand(status *int) *cobra.Command {
 	root.AddCommand(
 		run, statusCommand(), scaleCommand(), restartCommand(), stopCommand(), startCommand(),
 		envCommand(), freeCommand(status), meminfoCommand(), checkCommand(status), doctorCommand(),
-		topCommand(status), completionCommand(), versionCommand(),
+		topCommand(status), planCommand(), completionCommand(), versionCommand(),
 	)
-	for _, name := range []string{"lens", "plan", "exec"} {
+	for _, name := range []string{"lens", "exec"} {
 		root.AddCommand(laterCommand(name))
 	}
 	return root

@@ -45,6 +45,7 @@ var options = [...]option{
 	{name: "log-level", value: "LEVEL", usage: `trace, debug, info, warn, error or off (default "info")`, example: `"info"`},
 	{name: "log-format", value: "FORMAT", usage: `text or json (default "text")`, example: `"json"`},
 	{name: "runtime-metrics", value: "DURATION", usage: `how often to write memory and load of each worker and the container to stderr, in the format of Heroku's log-runtime-metrics (default "off")`, example: `"20s"`},
+	{name: "record", value: "FILE", usage: "write every look and decision to FILE, for memsup plan --trace", example: `"/var/tmp/memsup.jsonl"`},
 	{name: "on-give-up", value: "WHAT", usage: `when a type gave up: exit or leave (default "exit")`, example: `"exit"`},
 	{name: "subreaper", short: "s", kind: boolKind, usage: "adopt orphans where memsup is not PID 1 (default true)", example: "true"},
 	{name: "group", short: "g", kind: boolKind, usage: "send stop signals to the process group as well", example: "true"},

@@ -93,6 +93,8 @@ func (inv *invocation) load() (*supervisor.Config, error) {
 	}
 	if c.Command == nil {
 		c.Reload = inv.load
+	} else if v, ok := l.get("record"); ok {
+		return nil, v.errorf("nothing is decided about a single command; add --scale MIN..MAX, or leave it out")
 	}
 	return c, nil
 }
@@ -127,6 +129,7 @@ func (l *loader) options() *supervisor.Config {
 		LogLevel:       l.choice("log-level", "info", "trace", "debug", "warn", "error", "off"),
 		LogJSON:        l.choice("log-format", "text", "json") == "json",
 		RuntimeMetrics: read(l.settings, "runtime-metrics", 0, parseInterval),
+		Record:         l.text("record", ""),
 		LeaveOnGiveUp:  l.choice("on-give-up", "exit", "leave") == "leave",
 		Subreaper:      l.boolean("subreaper", true),
 		Group:          l.boolean("group", false),

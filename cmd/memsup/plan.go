@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/memsup/memsup/policy"
+	"github.com/memsup/memsup/record"
+)
+
+func planCommand() *cobra.Command {
+	var trace string
+	cmd := &cobra.Command{
+		Use:   "plan --trace FILE",
+		Short: "Show what memsup would do, without doing it",
+		Long: `Plan decides again what memsup run --record FILE recorded, and shows each decision,
+memory and the number of workers over time. Before a decision that would be another
+one now stands - for what was decided then, and + for what is decided now.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if trace == "" {
+				return errors.New("cannot plan: nothing to go by; write --trace FILE, of memsup run --record FILE")
+			}
+			if err := planTrace(cmd.OutOrStdout(), trace); err != nil {
+				return fmt.Errorf("cannot plan: %w", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&trace, "trace", "", "`FILE` that memsup run --record wrote")
+	return cmd
+}
+
+// planTrace shows a recording and how it would be decided now.
+func planTrace(to io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var p replayed
+	for step, err := range record.Replay(path, f) {
+		if err != nil {
+			return err
+		}
+		p.add(&step)
+	}
+	out := bufio.NewWriter(to)
+	p.print(out)
+	return out.Flush()
+}
+
+// replayed is a recording, summed up.
+type replayed struct {
+	version                 string
+	moments                 []moment
+	rows                    table
+	looks, missed, decision int
+	others                  int
+}
+
+func (p *replayed) add(s *record.Step) {
+	p.looks++
+	p.missed += s.Missed
+	p.version = s.Version
+	m := moment{at: s.Look.Now, limit: s.Look.Limit, taken: s.Look.Limit - s.Look.Available}
+	for i := range s.Look.Workers {
+		if s.Look.Workers[i].Phase != policy.Stopping {
+			m.workers++
+		}
+	}
+	p.moments = append(p.moments, m)
+	if s.Same() {
+		p.row(" ", s, s.Did)
+		return
+	}
+	p.others++
+	p.row("-", s, s.Did)
+	p.row("+", s, s.Would)
+}
+
+func (p *replayed) row(mark string, s *record.Step, actions []policy.Action) {
+	for _, a := range actions {
+		if mark != "+" {
+			p.decision++
+		}
+		if a.Kind == policy.Up {
+			a.Index = freeIndex(s.Look.Workers, a.Type)
+		}
+		p.rows.row(mark, s.Look.Now.Round(time.Millisecond).String(), a.Kind.String(),
+			fmt.Sprintf("%s.%d", s.Config.Types[a.Type].Name, a.Index), a.Reason)
+	}
+}
+
+// freeIndex is the index that one more worker of a type gets.
+func freeIndex(workers []policy.Worker, kind int) int {
+	taken := make(map[int]bool)
+	for i := range workers {
+		if workers[i].Type == kind {
+			taken[workers[i].Index] = true
+		}
+	}
+	for i := 1; ; i++ {
+		if !taken[i] {
+			return i
+		}
+	}
+}
+
+func (p *replayed) print(out io.Writer) {
+	first, last := p.moments[0].at, p.moments[len(p.moments)-1].at
+	fmt.Fprintf(out, "recorded by memsup %s: %s, %d looks, %d decisions",
+		strings.Map(printable, p.version), span((last - first).Milliseconds()), p.looks, p.decision)
+	if p.missed > 0 {
+		fmt.Fprintf(out, "; %d looks are missing", p.missed)
+	}
+	fmt.Fprintf(out, "\n")
+	switch {
+	case p.others == 0:
+		fmt.Fprintf(out, "decided the same now\n\n")
+	default:
+		fmt.Fprintf(out, "at %d looks it is decided otherwise now: - then, + now\n\n", p.others)
+	}
+	if p.decision+p.others > 0 {
+		head := table{rows: [][]string{{" ", "AT", "ACTION", "WORKER", "REASON"}}}
+		head.rows = append(head.rows, p.rows.rows...)
+		fmt.Fprintf(out, "%s\n", head.String())
+	}
+	if last > first {
+		io.WriteString(out, chart(p.moments))
+	}
+}
