@@ -12,6 +12,7 @@ type Block struct {
 	index          int
 	room, cost     int64
 	reserve, rate  int64
+	coming         int64
 	wait           time.Duration
 	some, full     int64
 	maximum, fewer int
@@ -33,6 +34,8 @@ const (
 	justKilled
 	memoryGoes
 	noRoom
+	stillGrowing
+	dips
 	otherTurn
 	noLimit
 )
@@ -64,6 +67,11 @@ func (b Block) String() string {
 		return fmt.Sprintf("memory is going at %s/s", size(b.rate))
 	case noRoom:
 		return fmt.Sprintf("headroom %s under cost %s + reserve %s", size(b.room), size(b.cost), size(b.reserve))
+	case stillGrowing:
+		return fmt.Sprintf("headroom %s, less %s that running workers will grow by, under cost %s + reserve %s",
+			size(b.room), size(b.coming), size(b.cost), size(b.reserve))
+	case dips:
+		return fmt.Sprintf("available memory dips to %s, under cost %s + half the reserve of %s", size(b.room), size(b.cost), size(b.reserve))
 	case otherTurn:
 		return fmt.Sprintf("%s goes first", b.name)
 	case noLimit:

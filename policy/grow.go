@@ -90,6 +90,12 @@ func (s *State) blocked(l *look, i int) Block {
 	if spare := s.spare(l); spare < plus(cost, l.reserve) {
 		return Block{why: noRoom, room: spare, cost: cost, reserve: l.reserve}
 	}
+	if spare := s.spare(l); plus(spare, -l.coming) < plus(cost, l.reserve) {
+		return Block{why: stillGrowing, room: spare, coming: l.coming, cost: cost, reserve: l.reserve}
+	}
+	if dip := s.trough.least(); plus(dip, -l.coming) < plus(cost, l.reserve/2) {
+		return Block{why: dips, room: dip, cost: cost, reserve: l.reserve}
+	}
 	if s.upFrom > l.now {
 		return Block{why: justStopped, wait: s.upFrom - l.now}
 	}

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // look is one observation, summed up and with the learned ceiling applied.
 type look struct {
@@ -19,6 +16,7 @@ type look struct {
 	promised           int64   // to starting workers
 	fresh              int64   // of it, to those started since the look before
 	owed               int64   // promised and not yet taken
+	coming             int64   // to ready workers that grow
 	returning          int64   // what stopping workers give back
 	costs              int64   // of all workers
 	growth             float64 // of leaking workers, bytes a second
@@ -36,6 +34,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 	l.reserve = c.ReserveFor(l.limit)
 
 	s.count(o)
+	changed := s.followWorkers(o)
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
 	s.followStops(o, l.available)
@@ -64,6 +63,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 				l.fresh = plus(l.fresh, cost)
 			}
 		case Ready:
+			l.coming = plus(l.coming, s.coming(w, &s.tracks[i]))
 			if leaks(w, l.now) {
 				l.growth += float64(bytes(w.Growth))
 			}
@@ -73,6 +73,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 			l.leaving += float64(bytes(w.Growth))
 		}
 	}
+	s.trough.add(l.now, l.available, changed || s.looks == 0 || l.limit != s.history.limit)
 	s.remember(&l)
 	return l
 }
@@ -169,58 +170,4 @@ func (s *State) count(o *Observation) {
 			}
 		}
 	}
-}
-
-// learnCosts takes the upper median of the ready workers' costs of each type.
-func (s *State) learnCosts(o *Observation) {
-	s.costs = slices.Grow(s.costs[:0], len(o.Workers))[:len(o.Workers)]
-	end := 0
-	for i := range s.types {
-		s.types[i].costs = s.costs[end : end : end+s.types[i].ready]
-		end += s.types[i].ready
-	}
-	for i := range o.Workers {
-		w := &o.Workers[i]
-		if !s.has(w.Type) || w.Phase != Ready || w.Cost <= 0 {
-			continue
-		}
-		t := &s.types[w.Type]
-		cost := bytes(w.Cost)
-		t.costs = append(t.costs, cost)
-		if t.least == 0 || cost < t.least {
-			t.least = cost
-		}
-	}
-	for i := range s.types {
-		if t := &s.types[i]; len(t.costs) > 0 {
-			t.cost = middle(t.costs)
-		}
-	}
-}
-
-// middle returns the upper median, and reorders what it is given.
-func middle(v []int64) int64 {
-	k, low, high := len(v)/2, 0, len(v)-1
-	for low < high {
-		pivot, i, j := v[(low+high)/2], low, high
-		for i <= j {
-			for v[i] < pivot {
-				i++
-			}
-			for v[j] > pivot {
-				j--
-			}
-			if i <= j {
-				v[i], v[j] = v[j], v[i]
-				i, j = i+1, j-1
-			}
-		}
-		if j < k {
-			low = i
-		}
-		if i > k {
-			high = j
-		}
-	}
-	return v[k]
 }

@@ -34,6 +34,9 @@ type Type struct {
 	Memory int64
 	// Recycle is the size above which a worker is replaced; zero is never.
 	Recycle int64
+	// Release is another number where what the type runs is another: what was
+	// learned of workers that started before says nothing of it.
+	Release int
 	// NoRecycle says that a worker which was stopped is not started again, so
 	// that stopping one to replace it would lose it.
 	NoRecycle bool

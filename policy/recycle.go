@@ -122,7 +122,7 @@ func (s *State) belowMinimum(l *look, low bool) bool {
 	if t < 0 || live < 2 {
 		return false
 	}
-	i, because := pick(l.o, t, s.chosen)
+	i, because := s.pick(l.o, t, s.chosen)
 	w := &l.o.Workers[i]
 	var reason string
 	switch {

@@ -15,6 +15,9 @@ func (s *State) shrink(l *look, unexplained bool) {
 	low := s.isLow(l)
 	hard := s.isHard(l)
 	s.chosen = s.chosen[:0]
+	if s.recycleLeak(l, low) {
+		return
+	}
 	free := l.free()
 	for many := free < 0; ; {
 		low = low && free+l.returning < l.reserve/2
@@ -25,7 +28,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 			}
 			return
 		}
-		i, because := pick(l.o, t, s.chosen)
+		i, because := s.pick(l.o, t, s.chosen)
 		w := &l.o.Workers[i]
 		var reason string
 		switch {

@@ -13,6 +13,8 @@ type State struct {
 	history history
 	costs   []int64
 	chosen  []bool
+	tracks  []track // of the last observation's Workers
+	trough  trough
 
 	looks   int
 	now     time.Duration
@@ -61,6 +63,11 @@ type typeState struct {
 	live, ready, starting, lowest int
 	costs                         []int64
 	cost, least                   int64 // learned, zero is unknown; smallest when ready
+	fresh, warm                   recent
+	peak                          int64
+	release                       int
+	changed                       bool
+	released                      time.Duration // if changed: what started before is of another release
 
 	stopTakes int64 // the most that went while one of it, alone, was stopping
 
@@ -123,7 +130,11 @@ func (s *State) fit(c *Config, o *Observation) {
 		t.high = max(t.low, from.Max)
 		t.memory = bytes(from.Memory)
 		if !t.begun {
-			t.begun, t.wanted = true, t.low
+			t.begun, t.wanted, t.release = true, t.low, from.Release
+		}
+		if t.release != from.Release {
+			t.release, t.changed, t.released = from.Release, true, o.Now
+			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.warm = 0, 0, 0, 0, recent{}, recent{}
 		}
 		if !o.OOMGroup {
 			t.below = 0
@@ -231,13 +242,14 @@ func (s *State) Wanted(t int) int {
 }
 
 // Cost is what one more worker of type t is expected to take, in bytes: the
-// upper median of the ready ones when there last was one, else Type.Memory.
+// upper median of the ready ones when there last was one, or what workers had
+// that were warm where that is more; else Type.Memory.
 func (s *State) Cost(t int) (bytes int64, known bool) {
 	if !s.has(t) {
 		return 0, false
 	}
 	if cost := s.types[t].cost; cost > 0 {
-		return cost, true
+		return max(cost, s.types[t].warm.middle()), true
 	}
 	return s.types[t].memory, s.types[t].memory > 0
 }

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //
 //	reserve 25MiB | 10%
 //	type web 1..4 priority=10 memory=30MiB recycle=300MiB
-//	type batch 1..1 norecycle
+//	type batch 1..1 norecycle release=2
 //	limit 256MiB           and unlimited, kills, max, some, full (per mille), oomgroup
 //	reached                the limit was, at the next look
 //	free 200MiB            headroom and available, and used is the rest
@@ -179,6 +179,8 @@ func (x *transcript) kind(f []string) {
 			k.Memory = x.size(value)
 		case "recycle":
 			k.Recycle = x.size(value)
+		case "release":
+			k.Release = int(x.number(value))
 		case "norecycle":
 			k.NoRecycle = true
 		default:

@@ -6,7 +6,7 @@ import "time"
 // the one that leaks fastest, else one that is clearly idle, else the youngest.
 // It is zero where none is left to stop.
 func (s *State) Victim(_ *Config, o *Observation, t int) (index int) {
-	i, _ := pick(o, t, nil)
+	i, _ := s.pick(o, t, nil)
 	if i < 0 {
 		return 0
 	}
@@ -14,8 +14,9 @@ func (s *State) Victim(_ *Config, o *Observation, t int) (index int) {
 }
 
 // pick finds the worker of a type that goes first, and in words why it does.
-func pick(o *Observation, t int, chosen []bool) (worker int, because string) {
-	leaking, idle, youngest := -1, -1, -1
+func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because string) {
+	leaking, grown, idle, youngest := -1, -1, -1, -1
+	var gain int64
 	var second int64
 	for i := range o.Workers {
 		w := &o.Workers[i]
@@ -31,6 +32,11 @@ func pick(o *Observation, t int, chosen []bool) (worker int, because string) {
 		if leaks(w, o.Now) && (leaking < 0 || w.Growth > o.Workers[leaking].Growth) {
 			leaking = i
 		}
+		if i < len(s.tracks) && s.tracks[i].is(w) {
+			if g := s.gain(w, &s.tracks[i]); g > gain {
+				gain, grown = g, i
+			}
+		}
 		switch {
 		case idle < 0:
 			idle, second = i, -1
@@ -43,6 +49,8 @@ func pick(o *Observation, t int, chosen []bool) (worker int, because string) {
 	switch {
 	case leaking >= 0:
 		return leaking, "leaks"
+	case grown >= 0:
+		return grown, "keeps growing"
 	case idle >= 0 && o.Workers[idle].CPU <= (second-50)/2:
 		return idle, "is idle"
 	default:

@@ -47,6 +47,9 @@ func (s *supervisor) setTypes(types []Type) error {
 		t.slots, t.pin, t.stopped, t.hinted, t.stopTime = old.slots, old.pin, old.stopped, old.hinted, old.stopTime
 		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
 			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
+		if t.release = old.release; changed {
+			t.release++
+		}
 		for _, w := range t.slots {
 			w.typ = t
 			// Lowering memory.high has its writer wait for reclaim: that is for

@@ -335,7 +335,7 @@ func (s *supervisor) configurePolicy() {
 		lo, hi = max(0, lo-t.finished()), max(0, hi-t.finished())
 		p.Types = append(p.Types, policy.Type{
 			Name: t.Name, Min: lo, Max: hi, MaxFixed: t.pin != nil && !t.pin.Auto || t.pin == nil && !t.Range.Auto,
-			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle, NoRecycle: t.Restart == RestartNever,
+			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle, Release: t.release, NoRecycle: t.Restart == RestartNever,
 		})
 	}
 	s.decide = true

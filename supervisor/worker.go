@@ -89,6 +89,7 @@ type processType struct {
 	stopped bool // by memsup stop
 	listen  int  // descriptor of the shared socket; -1 is none
 	hinted  bool
+	release int // counts the reloads that changed what its workers run
 
 	stopTime time.Duration // the longest of late stops; decays
 }

@@ -1,0 +1,54 @@
+package policy
+
+import "fmt"
+
+// recycleLeak replaces a worker that has grown far beyond what it was when it
+// was warm, and keeps growing, once what is available is under the reserve: all
+// the others stay, and the number of workers as well. It is one at a time, and
+// the next goes when the one before is ready and memory is under the reserve
+// again, so that workers that were started together do not go together. Where
+// memory ends sooner, it has to give back half the reserve at least, or one
+// worker too many runs.
+func (s *State) recycleLeak(l *look, low bool) bool {
+	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() >= l.reserve || l.free() < 0 {
+		return false
+	}
+	best := none()
+	for i := range l.o.Workers {
+		w := &l.o.Workers[i]
+		if w.Phase != Ready || !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
+			continue
+		}
+		if gain := s.gain(w, &s.tracks[i]); gain > 0 {
+			best.offer(l, i, gain)
+		}
+	}
+	i := best.worker
+	if i < 0 {
+		return false
+	}
+	w, k := &l.o.Workers[i], &s.tracks[i]
+	if t := &s.types[w.Type]; t.live < t.wanted {
+		return false
+	}
+	if hurry := low || l.ends(l.rest(l.net), 2*warning(w)); hurry && best.most < l.reserve/2 {
+		return false
+	}
+	s.recycle(l, i, fmt.Sprintf("%s available, under the reserve of %s; %s grew by %s since it was warm, lately %s an hour, for %s",
+		size(l.free()), size(l.reserve), s.name(l, w), size(best.most), size(int64(k.rise()*3600)), period(l.now-k.ready)))
+	return true
+}
+
+// gain is what replacing a worker that keeps growing gives back for longer than
+// it takes to get warm again; 0 where that is under a quarter of it, or 8 MiB.
+func (s *State) gain(w *Worker, k *track) int64 {
+	base := k.fresh
+	if k.warmed {
+		base = max(base, s.types[w.Type].warm.middle())
+	}
+	cost := bytes(w.Cost)
+	if gain := cost - base; k.leaky && gain >= max(8*mib, cost/4) {
+		return gain
+	}
+	return 0
+}

@@ -1,0 +1,189 @@
+package policy
+
+import "time"
+
+// track is what is remembered of one worker while it lives. A worker's cost
+// goes up and down with what it does: the least of a while tells what it keeps.
+type track struct {
+	life
+	begun  bool // was seen ready and measured
+	warmed bool // was warm
+	leaky  bool // kept growing when that could be said last
+	ready  time.Duration
+	fresh  int64 // its cost when it was ready
+	peak   int64 // the most since
+
+	floors [4]int64 // the least in each of the last periods, oldest first
+	n      int
+	period time.Duration
+	since  time.Duration // the begin of the present period
+	least  int64         // in it
+}
+
+const (
+	// warm is how long a worker that is ready fills its caches: what it keeps by
+	// then is what one more worker comes to.
+	warm = 5 * time.Minute
+	// A worker's periods double with its age, between these.
+	shortest, longest = 15 * time.Second, 15 * time.Minute
+)
+
+// follow takes one look at a worker.
+func (k *track) follow(w *Worker, now time.Duration) {
+	cost := bytes(w.Cost)
+	if w.Phase != Ready || cost == 0 {
+		return
+	}
+	if !k.begun {
+		*k = track{life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest}
+	}
+	k.peak = max(k.peak, cost)
+	k.least = min(k.least, cost)
+	if now-k.since < k.period {
+		return
+	}
+	if k.n == len(k.floors) && k.period < longest {
+		f := &k.floors
+		f[0], f[1] = min(f[0], f[1]), min(f[2], f[3])
+		k.n, k.period = 2, 2*k.period
+		if now-k.since < k.period {
+			return
+		}
+	}
+	if k.n == len(k.floors) {
+		copy(k.floors[:], k.floors[1:])
+		k.n--
+	}
+	k.floors[k.n] = k.least
+	k.n++
+	k.since, k.least = now, cost
+	if k.n >= 3 {
+		k.leaky = k.keepsGrowing()
+	}
+}
+
+// keepsGrowing says whether the least of each period is clearly above the one
+// before, and the last step is no smaller than two thirds of the mean one: a
+// cache that fills up slows down, and what is given back was no leak.
+func (k *track) keepsGrowing() bool {
+	last := k.n - 1
+	for i := range last {
+		if k.floors[i+1]-k.floors[i] <= max(64*kib, k.floors[i]/512) {
+			return false
+		}
+	}
+	return 3*int64(last)*(k.floors[last]-k.floors[last-1]) >= 2*(k.floors[last]-k.floors[0])
+}
+
+// rise is how fast the least of a period has been growing, in bytes a second.
+func (k *track) rise() float64 {
+	if k.n < 2 {
+		return 0
+	}
+	return max(0, float64(k.floors[k.n-1]-k.floors[0])/(float64(k.n-1)*k.period.Seconds()))
+}
+
+// keeps is what the worker has kept lately.
+func (k *track) keeps() int64 {
+	if k.n == 0 {
+		return k.least
+	}
+	return min(k.least, max(k.floors[k.n-1], k.fresh))
+}
+
+// recent is the last few of a measure.
+type recent struct {
+	values [8]int64
+	n, at  int
+}
+
+func (r *recent) add(v int64) {
+	r.values[r.at] = v
+	r.at = (r.at + 1) % len(r.values)
+	r.n = min(r.n+1, len(r.values))
+}
+
+// middle is their upper median, 0 where there is none.
+func (r *recent) middle() int64 {
+	if r.n == 0 {
+		return 0
+	}
+	sorted := r.values
+	return middle(sorted[:r.n])
+}
+
+// followWorkers keeps a track of each worker, at the worker's place in the
+// observation, and learns from them what a worker of their type costs.
+func (s *State) followWorkers(o *Observation) (changed bool) {
+	for i := range o.Workers {
+		w := &o.Workers[i]
+		if j := s.findTrack(w, i); j < 0 {
+			s.tracks = append(s.tracks, track{life: lifeOf(w)})
+			last := len(s.tracks) - 1
+			s.tracks[i], s.tracks[last] = s.tracks[last], s.tracks[i]
+			changed = true
+		} else if j > i {
+			s.tracks[i], s.tracks[j] = s.tracks[j], s.tracks[i]
+		}
+		k := &s.tracks[i]
+		if !s.has(w.Type) || s.types[w.Type].outdated(w) {
+			continue
+		}
+		t, begun := &s.types[w.Type], k.begun
+		k.follow(w, o.Now)
+		if !k.begun {
+			continue
+		}
+		if !begun {
+			t.fresh.add(k.fresh)
+			changed = true
+		}
+		if !k.warmed && o.Now-k.ready >= warm {
+			k.warmed = true
+			t.warm.add(k.keeps())
+		}
+		t.peak = max(t.peak, k.peak)
+	}
+	changed = changed || len(s.tracks) > len(o.Workers)
+	s.tracks = s.tracks[:len(o.Workers)]
+	return changed
+}
+
+// findTrack is the place of a worker's track, from place i on; -1 where it has
+// none.
+func (s *State) findTrack(w *Worker, i int) int {
+	for j := i; j < len(s.tracks); j++ {
+		if s.tracks[j].is(w) {
+			return j
+		}
+	}
+	return -1
+}
+
+// coming is what a worker that is ready is expected to take beside what it has.
+// One that is not warm comes to what others came to, or where none was warm yet
+// grows once more as much as since it was ready. A warm one goes on as it does,
+// for ten minutes.
+func (s *State) coming(w *Worker, k *track) int64 {
+	switch t := &s.types[w.Type]; {
+	case !k.begun || w.Phase != Ready:
+		return 0
+	case k.warmed:
+		return bytes(int64(k.rise() * (2 * warm).Seconds()))
+	case t.warm.n > 0:
+		return max(0, t.warm.middle()-bytes(w.Cost))
+	default:
+		return max(0, bytes(w.Cost)-k.fresh)
+	}
+}
+
+// Costs is what is known of a type's cost in bytes, zero where nothing is: of a
+// worker that was just ready, and of one that was so for five minutes, the upper
+// median of the last eight; and the most that one was seen to have.
+func (s *State) Costs(t int) (start, warm, peak int64) {
+	if !s.has(t) {
+		return 0, 0, 0
+	}
+	x := &s.types[t]
+	return x.fresh.middle(), x.warm.middle(), x.peak
+}
