@@ -1,6 +1,9 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // recycleLeak replaces a worker that has grown far beyond what it was when it
 // was warm, and keeps growing, once what is available is under the reserve: all
@@ -19,7 +22,7 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 		if w.Phase != Ready || !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
-		if gain := s.gain(w, &s.tracks[i]); gain > 0 {
+		if gain := s.gain(w, &s.tracks[i], l.now); gain > 0 {
 			best.offer(l, i, gain)
 		}
 	}
@@ -39,15 +42,15 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	return true
 }
 
-// gain is what replacing a worker that keeps growing gives back for longer than
-// it takes to get warm again; 0 where that is under a quarter of it, or 8 MiB.
-func (s *State) gain(w *Worker, k *track) int64 {
-	base := k.fresh
-	if k.warmed {
-		base = max(base, s.types[w.Type].warm.middle())
+// gain is what replacing a worker that keeps growing gives back, 0 where that is
+// not worth it.
+func (s *State) gain(w *Worker, k *track, now time.Duration) int64 {
+	if !k.leaky || now-k.ready < briefest {
+		return 0
 	}
-	cost := bytes(w.Cost)
-	if gain := cost - base; k.leaky && gain >= max(8*mib, cost/4) {
+	t := &s.types[w.Type]
+	base := max(t.base(), k.fresh)
+	if gain := bytes(w.Cost) - base; gain >= t.worth(base) {
 		return gain
 	}
 	return 0

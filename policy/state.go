@@ -62,8 +62,8 @@ type typeState struct {
 
 	live, ready, starting, lowest int
 	costs                         []int64
-	cost, least                   int64 // learned, zero is unknown; smallest when ready
-	fresh, warm                   recent
+	cost, least                   int64  // learned, zero is unknown; smallest when ready
+	fresh, warm, rise             recent // see track
 	peak                          int64
 	release                       int
 	changed                       bool
@@ -134,7 +134,7 @@ func (s *State) fit(c *Config, o *Observation) {
 		}
 		if t.release != from.Release {
 			t.release, t.changed, t.released = from.Release, true, o.Now
-			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.warm = 0, 0, 0, 0, recent{}, recent{}
+			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}
 		}
 		if !o.OOMGroup {
 			t.below = 0
@@ -248,8 +248,11 @@ func (s *State) Cost(t int) (bytes int64, known bool) {
 	if !s.has(t) {
 		return 0, false
 	}
-	if cost := s.types[t].cost; cost > 0 {
-		return max(cost, s.types[t].warm.middle()), true
+	x := &s.types[t]
+	if expected, known := x.expected(); known && x.rise.middle() > 0 {
+		return expected, true
+	} else if x.cost > 0 {
+		return max(x.cost, expected), true
 	}
 	return s.types[t].memory, s.types[t].memory > 0
 }

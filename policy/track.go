@@ -9,6 +9,7 @@ type track struct {
 	begun  bool // was seen ready and measured
 	warmed bool // was warm
 	leaky  bool // kept growing when that could be said last
+	judged bool // which was just now
 	ready  time.Duration
 	fresh  int64 // its cost when it was ready
 	peak   int64 // the most since
@@ -24,6 +25,8 @@ const (
 	// warm is how long a worker that is ready fills its caches: what it keeps by
 	// then is what one more worker comes to.
 	warm = 5 * time.Minute
+	// briefest is the shortest life of a worker that is replaced for its leak.
+	briefest = 150 * time.Second
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )
@@ -37,6 +40,7 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	if !k.begun {
 		*k = track{life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest}
 	}
+	k.judged = false
 	k.peak = max(k.peak, cost)
 	k.least = min(k.least, cost)
 	if now-k.since < k.period {
@@ -57,7 +61,7 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	k.floors[k.n] = k.least
 	k.n++
 	k.since, k.least = now, cost
-	if k.n >= 3 {
+	if k.judged = k.n >= 3; k.judged {
 		k.leaky = k.keepsGrowing()
 	}
 }
@@ -81,6 +85,14 @@ func (k *track) rise() float64 {
 		return 0
 	}
 	return max(0, float64(k.floors[k.n-1]-k.floors[0])/(float64(k.n-1)*k.period.Seconds()))
+}
+
+// leak is rise where that goes on, else 0.
+func (k *track) leak() int64 {
+	if !k.leaky {
+		return 0
+	}
+	return int64(k.rise())
 }
 
 // keeps is what the worker has kept lately.
@@ -143,6 +155,9 @@ func (s *State) followWorkers(o *Observation) (changed bool) {
 			t.warm.add(k.keeps())
 		}
 		t.peak = max(t.peak, k.peak)
+		if k.judged {
+			t.rise.add(k.leak())
+		}
 	}
 	changed = changed || len(s.tracks) > len(o.Workers)
 	s.tracks = s.tracks[:len(o.Workers)]
@@ -163,18 +178,40 @@ func (s *State) findTrack(w *Worker, i int) int {
 // coming is what a worker that is ready is expected to take beside what it has.
 // One that is not warm comes to what others came to, or where none was warm yet
 // grows once more as much as since it was ready. A warm one goes on as it does,
-// for ten minutes.
+// for ten minutes; one that leaks is replaced in between.
 func (s *State) coming(w *Worker, k *track) int64 {
-	switch t := &s.types[w.Type]; {
+	t := &s.types[w.Type]
+	switch expected, known := t.expected(); {
 	case !k.begun || w.Phase != Ready:
 		return 0
+	case t.rise.middle() > 0, known && !k.warmed:
+		return max(0, expected-bytes(w.Cost))
 	case k.warmed:
 		return bytes(int64(k.rise() * (2 * warm).Seconds()))
-	case t.warm.n > 0:
-		return max(0, t.warm.middle()-bytes(w.Cost))
 	default:
 		return max(0, bytes(w.Cost)-k.fresh)
 	}
+}
+
+// expected is what a worker comes to: what others kept that were warm, or where
+// they go on growing half of what they grow by before they are replaced.
+func (t *typeState) expected() (cost int64, known bool) {
+	if t.rise.middle() == 0 {
+		return t.warm.middle(), t.warm.n > 0
+	}
+	base := t.base()
+	return base + t.worth(base), true
+}
+
+// base is what a worker that leaks has beside its leak.
+func (t *typeState) base() int64 {
+	return max(t.fresh.middle(), t.warm.middle()-bytes(t.rise.middle()*int64(warm.Seconds())))
+}
+
+// worth is how much a worker must have grown by to be replaced for it: an eighth,
+// and at least 4 MiB; and it serves for more than two minutes before it is.
+func (t *typeState) worth(base int64) int64 {
+	return max(4*mib, base/8, bytes(t.rise.middle()*int64(briefest.Seconds())))
 }
 
 // Costs is what is known of a type's cost in bytes, zero where nothing is: of a
