@@ -2,7 +2,7 @@ package policy
 
 import "slices"
 
-// learnCosts takes the upper median of the ready workers' costs of each type.
+// learnCosts takes the upper median of what the ready workers of each type keep.
 func (s *State) learnCosts(o *Observation) {
 	s.costs = slices.Grow(s.costs[:0], len(o.Workers))[:len(o.Workers)]
 	end := 0
@@ -17,6 +17,9 @@ func (s *State) learnCosts(o *Observation) {
 		}
 		t := &s.types[w.Type]
 		cost := bytes(w.Cost)
+		if k := &s.tracks[i]; k.begun {
+			cost = k.keeps()
+		}
 		t.costs = append(t.costs, cost)
 		if t.least == 0 || cost < t.least {
 			t.least = cost

@@ -50,7 +50,7 @@ func (s *State) gain(w *Worker, k *track, now time.Duration) int64 {
 	}
 	t := &s.types[w.Type]
 	base := max(t.base(), k.fresh)
-	if gain := bytes(w.Cost) - base; gain >= t.worth(base) {
+	if gain := k.keeps() - base; gain >= t.worth(base) {
 		return gain
 	}
 	return 0

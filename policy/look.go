@@ -34,7 +34,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 	l.reserve = c.ReserveFor(l.limit)
 
 	s.count(o)
-	changed := s.followWorkers(o)
+	ended := s.followWorkers(o)
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
 	s.followStops(o, l.available)
@@ -73,7 +73,10 @@ func (s *State) observe(c *Config, o *Observation) look {
 			l.leaving += float64(bytes(w.Growth))
 		}
 	}
-	s.trough.add(l.now, l.available, changed || s.looks == 0 || l.limit != s.history.limit)
+	if ended || s.looks == 0 || l.limit != s.history.limit {
+		s.trough.begin(l.now, l.available)
+	}
+	s.trough.add(l.now, l.available)
 	s.remember(&l)
 	return l
 }
@@ -108,6 +111,11 @@ func (s *State) remember(l *look) {
 		}
 	}
 	s.history.add(sample{at: l.now, used: bytes(l.o.Used), available: l.available, taken: taken})
+	// Where it has been as low before, and is not under the reserve, memory does not
+	// end but is used for a moment.
+	if l.available >= max(s.trough.past(), l.reserve) {
+		return
+	}
 	l.total = s.history.fall(false, 0)
 	// Promises hide no leak of a worker that is ready and seen growing.
 	l.net = max(s.history.fall(true, 0), min(l.total, l.growth))

@@ -242,7 +242,7 @@ func (s *State) Wanted(t int) int {
 }
 
 // Cost is what one more worker of type t is expected to take, in bytes: the
-// upper median of the ready ones when there last was one, or what workers had
+// upper median of what the ready ones kept when there last was one, or what workers had
 // that were warm where that is more; else Type.Memory.
 func (s *State) Cost(t int) (bytes int64, known bool) {
 	if !s.has(t) {

@@ -11,8 +11,10 @@ type track struct {
 	leaky  bool // kept growing when that could be said last
 	judged bool // which was just now
 	ready  time.Duration
-	fresh  int64 // its cost when it was ready
-	peak   int64 // the most since
+	fresh  int64    // its cost when it was ready
+	peak   int64    // the most since
+	lows   [2]int64 // the least of the last seconds, and of as many before
+	lowsAt time.Duration
 
 	floors [4]int64 // the least in each of the last periods, oldest first
 	n      int
@@ -38,11 +40,16 @@ func (k *track) follow(w *Worker, now time.Duration) {
 		return
 	}
 	if !k.begun {
-		*k = track{life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest}
+		*k = track{life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest,
+			lows: [2]int64{cost, cost}, lowsAt: now}
 	}
 	k.judged = false
 	k.peak = max(k.peak, cost)
 	k.least = min(k.least, cost)
+	if now-k.lowsAt >= shortest {
+		k.lows, k.lowsAt = [2]int64{cost, k.lows[0]}, now
+	}
+	k.lows[0] = min(k.lows[0], cost)
 	if now-k.since < k.period {
 		return
 	}
@@ -95,13 +102,9 @@ func (k *track) leak() int64 {
 	return int64(k.rise())
 }
 
-// keeps is what the worker has kept lately.
-func (k *track) keeps() int64 {
-	if k.n == 0 {
-		return k.least
-	}
-	return min(k.least, max(k.floors[k.n-1], k.fresh))
-}
+// keeps is what the worker kept in the last half minute, in bytes: what it had
+// for a moment alone is left out.
+func (k *track) keeps() int64 { return min(k.lows[0], k.lows[1]) }
 
 // recent is the last few of a measure.
 type recent struct {
@@ -125,15 +128,15 @@ func (r *recent) middle() int64 {
 }
 
 // followWorkers keeps a track of each worker, at the worker's place in the
-// observation, and learns from them what a worker of their type costs.
-func (s *State) followWorkers(o *Observation) (changed bool) {
+// observation, and learns from them what a worker of their type costs. It says
+// whether one of them ended.
+func (s *State) followWorkers(o *Observation) (ended bool) {
 	for i := range o.Workers {
 		w := &o.Workers[i]
 		if j := s.findTrack(w, i); j < 0 {
 			s.tracks = append(s.tracks, track{life: lifeOf(w)})
 			last := len(s.tracks) - 1
 			s.tracks[i], s.tracks[last] = s.tracks[last], s.tracks[i]
-			changed = true
 		} else if j > i {
 			s.tracks[i], s.tracks[j] = s.tracks[j], s.tracks[i]
 		}
@@ -148,7 +151,6 @@ func (s *State) followWorkers(o *Observation) (changed bool) {
 		}
 		if !begun {
 			t.fresh.add(k.fresh)
-			changed = true
 		}
 		if !k.warmed && o.Now-k.ready >= warm {
 			k.warmed = true
@@ -159,9 +161,9 @@ func (s *State) followWorkers(o *Observation) (changed bool) {
 			t.rise.add(k.leak())
 		}
 	}
-	changed = changed || len(s.tracks) > len(o.Workers)
+	ended = len(s.tracks) > len(o.Workers)
 	s.tracks = s.tracks[:len(o.Workers)]
-	return changed
+	return ended
 }
 
 // findTrack is the place of a worker's track, from place i on; -1 where it has
@@ -185,11 +187,11 @@ func (s *State) coming(w *Worker, k *track) int64 {
 	case !k.begun || w.Phase != Ready:
 		return 0
 	case t.rise.middle() > 0, known && !k.warmed:
-		return max(0, expected-bytes(w.Cost))
+		return max(0, expected-k.keeps())
 	case k.warmed:
 		return bytes(int64(k.rise() * (2 * warm).Seconds()))
 	default:
-		return max(0, bytes(w.Cost)-k.fresh)
+		return max(0, k.keeps()-k.fresh)
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because 
 	}
 	switch {
 	case leaking >= 0:
-		return leaking, "leaks"
+		return leaking, "grows fastest"
 	case grown >= 0:
 		return grown, "keeps growing"
 	case idle >= 0 && o.Workers[idle].CPU <= (second-50)/2:
