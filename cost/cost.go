@@ -107,7 +107,7 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 	for _, t := range targets {
 		out = append(out, Sample{PID: t.PID})
 	}
-	if len(targets) == 0 {
+	if len(targets) == 0 && len(m.table.procs) == 0 {
 		return out
 	}
 	samples := out[first:]
@@ -122,6 +122,7 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 	for i := range procs {
 		p := &procs[i]
 		if p.owner < 0 {
+			p.tree = 0
 			continue
 		}
 		s := &samples[p.owner]
@@ -134,7 +135,8 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 		if p.ended {
 			continue
 		}
-		bytes := max(0, p.base+p.now.private()-p.then)
+		p.tree = targets[p.owner].PID // one that ended keeps what it had
+		bytes := p.bytes()
 		s.Bytes += bytes
 		s.Swap += min(p.swap, bytes)
 		s.RSS += p.now.resident

@@ -14,6 +14,7 @@ type process struct {
 	owner int // index of the target, or unknown or nobody
 
 	// From here on, kept from look to look.
+	tree  int    // the target in whose tree it was alive in the last look, 0 for none
 	known bool   // base and then are set
 	exact bool   // base is from smaps_rollup
 	way   way    // how to read smaps_rollup
@@ -26,12 +27,16 @@ type process struct {
 	taken uint64 // the look of the last exact reading, 0 for none
 }
 
+// bytes is what the container would get back of the process.
+func (p *process) bytes() int64 { return max(0, p.base+p.now.private()-p.then) }
+
 // A table holds the processes of one proc file system in the order of their pids.
 type table struct {
 	fs    procfs
 	pids  []int
 	procs []process
 	last  []process // the look before, whose memory the next one takes
+	lost  []Loss
 }
 
 func newTable(procRoot string) table {
@@ -76,6 +81,7 @@ func (t *table) scan() bool {
 		p.owner = unknown
 		t.procs = append(t.procs, p)
 	}
+	t.compare()
 	return true
 }
 
