@@ -63,7 +63,8 @@ type Sample struct {
 	// at once; shared memory, copies of pages shared since a fork, and pages
 	// that went to swap show when the tree's turn comes. A process not yet read
 	// exactly counts by what it has in excess of its parent, if that is in the
-	// tree too, because a fresh fork shares all it has.
+	// tree too, because a fresh fork shares all it has. One that stays in its parent's
+	// memory, as a child does between vfork(2) and exec, counts nothing.
 	//
 	// A process whose smaps_rollup is refused or missing (before Linux 4.14)
 	// counts resident − shared + VmSwap (/proc/PID/status).
@@ -199,13 +200,18 @@ func (m *Meter) follow() {
 	}
 	for i := range procs {
 		p := &procs[i]
-		if p.owner < 0 || p.known || p.ended {
+		if p.owner < 0 || p.known && !p.vfork || p.ended {
+			continue
+		}
+		parent := m.table.find(p.ppid)
+		if p.vfork = p.vfork && parent != nil && p.near(parent); p.vfork {
+			p.then = p.now.private()
 			continue
 		}
 		p.known = true
 		p.then = p.now.private()
 		p.base = p.then
-		if parent := m.table.find(p.ppid); parent != nil && parent.owner == p.owner {
+		if parent != nil && parent.owner == p.owner {
 			p.base = max(0, p.base-parent.now.private())
 		}
 	}

@@ -40,10 +40,27 @@ func (t *table) measure(p *process) {
 	p.base, p.then, p.exact = bytes, p.now.private(), ok
 }
 
-// rollup reads smaps_rollup of p by p.way or, if that is refused, by the next.
+// rollup is the exact bytes of p, as smaps_rollup tells them.
 func (t *table) rollup(p *process) (bytes int64, ok bool) {
-	var b []byte
-	err := error(syscall.EACCES)
+	b, err := t.readRollup(p)
+	if err == syscall.ESRCH { // it is ending and has no memory any more
+		p.swap = 0
+		return 0, true
+	}
+	if err != nil {
+		return 0, false
+	}
+	p.swap, _ = kibibytes(b, "SwapPss")
+	bytes, ok = parseRollup(b)
+	if p.vfork = ok && t.borrows(p, b); p.vfork {
+		bytes, p.swap = 0, 0
+	}
+	return bytes, ok
+}
+
+// readRollup reads smaps_rollup of p by p.way or, if that is refused, by the next.
+func (t *table) readRollup(p *process) (b []byte, err error) {
+	err = syscall.EACCES
 	if p.way == byRollup {
 		if b, err = t.fs.read(p.pid, "smaps_rollup"); refused(err) {
 			p.way = byOwner
@@ -57,15 +74,33 @@ func (t *table) rollup(p *process) (bytes int64, ok bool) {
 			p.way = byStatus
 		}
 	}
-	if err == syscall.ESRCH { // it is ending and has no memory any more
-		p.swap = 0
-		return 0, true
+	return b, err
+}
+
+// borrows tells whether text, the smaps_rollup of p, is that of its parent's own memory,
+// in which a child runs from vfork(2) or posix_spawn(3) until it executes a program:
+// nothing in it differs, and the pages do not count as shared by the two. The parent's is
+// read for it only where the two are about the same size.
+func (t *table) borrows(p *process, text []byte) bool {
+	parent := t.find(p.ppid)
+	if parent == nil || parent.owner != p.owner || !p.near(parent) {
+		return false
 	}
-	if err != nil {
-		return 0, false
+	own, ok := kibibytes(text, "Pss_Anon")
+	all, okAll := kibibytes(text, "Anonymous") // Linux 5.4, as the other
+	if !ok || !okAll || own/3 <= all/4 {
+		return false
 	}
-	p.swap, _ = kibibytes(b, "SwapPss")
-	return parseRollup(b)
+	t.other = append(t.other[:0], text...)
+	text, err := t.readRollup(parent)
+	return err == nil && bytes.Equal(text, t.other)
+}
+
+// near tells whether p has about as much memory as its parent, as one has that runs in
+// it: the two are not looked at in the same instant.
+func (p *process) near(parent *process) bool {
+	a, b := p.now.resident, parent.now.resident
+	return !parent.ended && max(a, b)-min(a, b) <= a/16
 }
 
 // parseRollup returns Pss_Anon + Pss_Shmem + SwapPss of smaps_rollup in bytes.

@@ -17,6 +17,7 @@ type process struct {
 	tree  int    // the target in whose tree it was alive in the last look, 0 for none
 	known bool   // base and then are set
 	exact bool   // base is from smaps_rollup
+	vfork bool   // it runs in its parent's memory, which counts there
 	way   way    // how to read smaps_rollup
 	uid   uint32 // who owned statm when way was found
 	gid   uint32
@@ -37,6 +38,7 @@ type table struct {
 	procs []process
 	last  []process // the look before, whose memory the next one takes
 	lost  []Loss
+	other []byte // a copy of a smaps_rollup
 }
 
 func newTable(procRoot string) table {
