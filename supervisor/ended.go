@@ -50,7 +50,7 @@ func (s *supervisor) ended(pid int, status unix.WaitStatus) {
 		s.commandEnded(w, pid, status)
 		return
 	}
-	s.workerEnded(w, status)
+	s.workerEnded(w, pid, status)
 }
 
 // commandEnded ends memsup with the command's own exit status, remapped as
@@ -77,10 +77,14 @@ func (s *supervisor) commandEnded(w *worker, pid int, status unix.WaitStatus) {
 	s.endBy = s.now() + s.c.Grace
 }
 
-func (s *supervisor) workerEnded(w *worker, status unix.WaitStatus) {
+func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 	now := s.now()
 	oom := s.oomKilled(w, status)
 	was := w.state
+	w.before = 0
+	if was != stopping && !w.killed && !oom {
+		w.before = pid
+	}
 	w.lastExit = describe(status, oom)
 	together := !oom && s.killedTogether(w)
 	if !slices.Contains(s.leaving, w.typ) {

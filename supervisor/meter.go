@@ -24,11 +24,13 @@ type question struct {
 	targets []cost.Target
 	full    int
 	samples []cost.Sample
+	lost    []cost.Loss
 	count   bool // threads, for the load average
 }
 
 type answer struct {
 	samples []cost.Sample
+	lost    []cost.Loss
 	at      time.Time
 
 	count   bool  // was asked for
@@ -47,6 +49,7 @@ func newMeter() *meter {
 			if q.count {
 				a.each, a.all, a.counted = c.Runnable(q.targets, os.Getpid(), nil)
 			}
+			a.lost = c.Lost(q.lost[:0])
 			a.at = time.Now()
 			m.out <- a
 		}
@@ -87,7 +90,7 @@ func (s *supervisor) measure(now time.Duration) {
 // ask has every worker measured cheaply, and at most one a second exactly
 // besides those that never were. Where cgroups tell the cost, none has to be.
 func (s *supervisor) ask(now time.Duration) {
-	q := question{samples: s.samples, count: s.metrics.awaited}
+	q := question{samples: s.samples, lost: s.losses, count: s.metrics.awaited}
 	bare := false
 	s.targets = s.targets[:0]
 	for _, t := range s.types {
@@ -113,8 +116,11 @@ func (s *supervisor) ask(now time.Duration) {
 // sampled takes in what the meter measured.
 func (s *supervisor) sampled(a answer) {
 	s.meter.busy = false
-	s.samples = a.samples
+	s.samples, s.losses = a.samples, a.lost
 	at := a.at.Sub(s.begin)
+	for _, l := range a.lost {
+		s.missed(l, at)
+	}
 	for _, m := range a.samples {
 		w := s.byPID[m.PID]
 		if w == nil || m.Processes == 0 || at < w.measureFrom {

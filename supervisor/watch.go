@@ -89,6 +89,9 @@ func (s *supervisor) look(now time.Duration) bool {
 	// max does, and its peak is often but page cache.
 	s.obs.LimitReached = s.budget != nil && s.memOK && m.OOMKills > s.mem.OOMKills &&
 		s.budget.Rung() == "cgroup v1" && s.budget.LimitReached()
+	if s.oomSince == 0 && m.OOMKills > s.oomSeen {
+		s.oomFields = s.memoryFields()
+	}
 	s.mem, s.memOK, s.memAt = m, true, now
 	s.feel(now)
 	if s.budget != nil && now-s.cpuAt >= cpuLook && s.readCPU(now) {
@@ -100,29 +103,6 @@ func (s *supervisor) look(now time.Duration) bool {
 	s.noteOOM(now)
 	return true
 }
-
-// noteOOM tells of kills that no worker's end explains. The kernel counts a kill
-// before the process has ended, so a worker has a moment to be reaped first.
-func (s *supervisor) noteOOM(now time.Duration) {
-	m := &s.mem
-	if m.OOMKills <= s.oomSeen {
-		s.oomSince = 0
-		return
-	}
-	if s.oomSince == 0 {
-		s.oomSince = now
-	}
-	if now-s.oomSince < oomPatience {
-		return
-	}
-	const text = "the kernel killed a process for memory: no worker itself, but a descendant of one or a process from outside"
-	fields := append(s.memoryFields(), "kills", m.OOMKills-s.oomSeen)
-	s.log.error(text, fields...)
-	s.testify(text, fields)
-	s.oomSeen, s.oomSince = m.OOMKills, 0
-}
-
-const oomPatience = time.Second
 
 // fillMemory writes the container's part of the observation.
 func (s *supervisor) fillMemory(now time.Duration) {
@@ -186,6 +166,9 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	s.nextLook = now + s.policy.NextLook(&s.obs)
 	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
 		s.nextLook += longestLook // the kernel would speak
+	}
+	if s.oomSince > 0 {
+		s.nextLook = min(s.nextLook, s.oomDue(now))
 	}
 	starts := false
 	for _, w := range s.byPID {

@@ -69,6 +69,10 @@ type worker struct {
 	cpuTime     time.Duration
 	sampledAt   time.Duration
 
+	before int       // its last process, where that ended by itself
+	lost   cost.Loss // the largest process that its tree lost since no kill was unexplained
+	lostAt time.Duration
+
 	early    []time.Duration // ends before it was ready that count to the start limit
 	delays   int             // early ends since it was last ready: the backoff's exponent
 	restarts int
