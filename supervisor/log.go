@@ -136,18 +136,28 @@ func plain(args []any) []any {
 	return args
 }
 
-// once logs a warning that is not repeated while it says the same.
+// once logs a warning that is not repeated while it says the same, nor soon after
+// another one of its topic: an error may have other words at each look.
 func (s *supervisor) once(topic, msg string, args ...any) {
-	text := fmt.Sprint(append([]any{msg}, args...)...)
-	if s.said[topic] == text {
+	text, now := fmt.Sprint(append([]any{msg}, args...)...), s.now()
+	last, known := s.said[topic]
+	if known && (last.text == text || now < last.at+quiet) {
 		return
 	}
 	if s.said == nil {
-		s.said = map[string]string{}
+		s.said = map[string]saying{}
 	}
-	s.said[topic] = text
+	s.said[topic] = saying{text, now}
 	s.log.warn(msg, args...)
 }
+
+type saying struct {
+	text string
+	at   time.Duration
+}
+
+// quiet is how far apart lines are that the state of things may call for at each look.
+const quiet = 5 * time.Second
 
 // note tells of what happens to the command, in the manner of the program
 // under whose name memsup runs.

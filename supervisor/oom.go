@@ -42,7 +42,7 @@ func (s *supervisor) noteOOM(now time.Duration) {
 		}
 		w.lastExit = said
 	}
-	fields = append(append(fields, s.oomFields...), "kills", kills)
+	fields = append(append(fields, s.oomThen...), "kills", kills)
 	s.log.error(text, fields...)
 	s.testify(text, fields)
 	s.oomSeen, s.oomSince, s.oomClear = s.mem.OOMKills, 0, now

@@ -58,24 +58,24 @@ type supervisor struct {
 	children children
 	orphans  int // collected so far
 
-	budget    *budget.Budget
-	mem       budget.Memory
-	memAt     time.Duration
-	memOK     bool
-	blind     string // why memory cannot be read at present
-	cpu       budget.CPU
-	cpuAt     time.Duration // when it was read
-	oomSeen   int64         // kernel's oom_kill count that has been explained
-	oomBase   int64         // the same at the start
-	oomClear  time.Duration // when none was unexplained last
-	oomSince  time.Duration // when a kill not yet explained was first seen
-	oomFields []any         // what memory looked like before that
-	oomScore  int           // memsup's own oom_score_adj
-	pressure  *pressure.Watcher
-	average   pressure.Average
-	heard     <-chan pressure.Wake // nil where the kernel says nothing
-	wire      *pressure.Tripwire   // nil where there is none
-	spoke     time.Time            // when the kernel last did, until it was acted on
+	budget   *budget.Budget
+	mem      budget.Memory
+	memAt    time.Duration
+	memOK    bool
+	blind    string // why memory cannot be read at present
+	cpu      budget.CPU
+	cpuAt    time.Duration // when it was read
+	oomSeen  int64         // kernel's oom_kill count that has been explained
+	oomBase  int64         // the same at the start
+	oomClear time.Duration // when none was unexplained last
+	oomSince time.Duration // when a kill not yet explained was first seen
+	oomThen  []any         // what memory looked like before that
+	oomScore int           // memsup's own oom_score_adj
+	pressure *pressure.Watcher
+	average  pressure.Average
+	heard    <-chan pressure.Wake // nil where the kernel says nothing
+	wire     *pressure.Tripwire   // nil where there is none
+	spoke    time.Time            // when the kernel last did, until it was acted on
 
 	policy         policy.State
 	pcfg           policy.Config
@@ -91,7 +91,9 @@ type supervisor struct {
 	losses         []cost.Loss
 	stdout, stderr *sink
 	draining       []*output         // of workers that have ended
-	said           map[string]string // the last one-off line by topic
+	said           map[string]saying // the last one-off line by topic
+	limitTold      budget.Memory     // whose limit the log told last
+	limitQuiet     time.Duration     // until when it tells of no other
 	testament      testament
 	metrics        metrics
 	recorder       *record.Writer // nil: not recorded

@@ -23,7 +23,7 @@ func (s *supervisor) openBudget() {
 	if m, err := b.Read(); err != nil {
 		s.blind = err.Error()
 	} else {
-		s.mem, s.memOK = m, true
+		s.mem, s.memOK, s.limitTold = m, true, m
 		s.oomSeen, s.oomBase = m.OOMKills, m.OOMKills
 	}
 	s.readCPU(0)
@@ -82,15 +82,13 @@ func (s *supervisor) look(now time.Duration) bool {
 	}
 	s.blind = ""
 	changed := s.memOK && (m.Limit != s.mem.Limit || m.Limited != s.mem.Limited)
-	if changed {
-		s.log.info("the limit changed", "from", mib(s.mem.Limit), "to", mib(m.Limit), "source", m.LimitFrom)
-	}
+	s.tellLimit(now, &m)
 	// cgroup v1's failcnt does not always count what ends in an OOM kill; v2's
 	// max does, and its peak is often but page cache.
 	s.obs.LimitReached = s.budget != nil && s.memOK && m.OOMKills > s.mem.OOMKills &&
 		s.budget.Rung() == "cgroup v1" && s.budget.LimitReached()
 	if s.oomSince == 0 && m.OOMKills > s.oomSeen {
-		s.oomFields = s.memoryFields()
+		s.oomThen = s.memoryFields()
 	}
 	s.mem, s.memOK, s.memAt = m, true, now
 	s.feel(now)
@@ -102,6 +100,21 @@ func (s *supervisor) look(now time.Duration) bool {
 	}
 	s.noteOOM(now)
 	return true
+}
+
+// tellLimit tells of a limit that is another one than was told last. One that
+// alternates from look to look would fill the log, so a change soon after another is
+// told later, if it lasts.
+func (s *supervisor) tellLimit(now time.Duration, m *budget.Memory) {
+	told := s.limitTold
+	if told.Limit == m.Limit && told.Limited == m.Limited || told.Limit != 0 && now < s.limitQuiet {
+		return
+	}
+	if told.Limit != 0 {
+		s.log.info("the limit changed", "from", mib(told.Limit), "to", mib(m.Limit), "source", m.LimitFrom)
+		s.limitQuiet = now + quiet
+	}
+	s.limitTold = *m
 }
 
 // fillMemory writes the container's part of the observation.
