@@ -87,6 +87,19 @@ func (s *supervisor) measure(now time.Duration) {
 	s.ask(now)
 }
 
+// measureFor has the workers measured for the next question of somebody who asks for
+// the status: a single command's process is measured for nothing else.
+func (s *supervisor) measureFor(now time.Duration) {
+	switch {
+	case len(s.byPID) == 0:
+	case s.meter == nil:
+		s.meter = newMeter()
+		s.ask(now)
+	case !s.meter.busy && now-s.meter.last > time.Second:
+		s.ask(now)
+	}
+}
+
 // ask has every worker measured cheaply, and at most one a second exactly
 // besides those that never were. Where cgroups tell the cost, none has to be.
 func (s *supervisor) ask(now time.Duration) {
@@ -113,6 +126,11 @@ func (s *supervisor) ask(now time.Duration) {
 	s.meter.ask <- q
 }
 
+// thousandths is how much of one CPU a time on it is.
+func thousandths(cpu, of time.Duration) int64 {
+	return max(0, int64(float64(cpu)*1000/float64(max(of, time.Millisecond))))
+}
+
 // sampled takes in what the meter measured.
 func (s *supervisor) sampled(a answer) {
 	s.meter.busy = false
@@ -127,10 +145,11 @@ func (s *supervisor) sampled(a answer) {
 			continue
 		}
 		m.Bytes = w.cost(m.Bytes)
-		if dt := at - w.sampledAt; w.measured && dt > 0 {
-			seconds := dt.Seconds()
-			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/seconds)) / 2
-			w.cpu = max(0, int64(float64(m.CPU-w.cpuTime)*1000/float64(dt)))
+		if dt := at - w.sampledAt; !w.measured {
+			w.cpu = thousandths(m.CPU, at-w.since)
+		} else if dt > 0 {
+			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/dt.Seconds())) / 2
+			w.cpu = thousandths(m.CPU-w.cpuTime, dt)
 		}
 		w.measured, w.bytes, w.swap, w.cpuTime, w.sampledAt = true, m.Bytes, m.Swap, m.CPU, at
 		if w.state == starting && w.typ.Ready == 0 && w.settle.Look(at-w.since, m.Bytes) {

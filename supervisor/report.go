@@ -191,9 +191,7 @@ func (s *supervisor) health() string {
 // answer deals with one client's request.
 func (s *supervisor) answer(r request) (out reply) {
 	if r.status {
-		if now := s.now(); s.meter != nil && !s.meter.busy && now-s.meter.last > time.Second {
-			s.ask(now)
-		}
+		s.measureFor(s.now())
 		return reply{status: s.status()}
 	}
 	if r.events != nil {

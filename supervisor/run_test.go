@@ -304,3 +304,18 @@ func TestRemovedTypeIsKilledInTheEnd(t *testing.T) {
 		t.Error("it was not killed when its drain was over")
 	}
 }
+
+// A single command is measured when somebody asks for the status, for the next who does.
+func TestCommandIsMeasuredForStatus(t *testing.T) {
+	r := launch(t, "command", "", workerLine("up")...)
+	r.want("up")
+	for c := r.client(); ; {
+		st, err := c.Status(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := st.Workers[0]; w.Memory != nil && *w.Memory > 0 && w.CPU != nil {
+			return
+		}
+	}
+}

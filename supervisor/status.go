@@ -57,7 +57,7 @@ type Worker struct {
 	UptimeMS int64    `json:"uptime_ms"`
 	Memory   *int64   `json:"memory"`
 	Peak     *int64   `json:"peak"` // memory.peak of its own cgroup, cache included
-	CPU      *float64 `json:"cpu"`  // percent of one CPU since the look before
+	CPU      *float64 `json:"cpu"`  // percent of one CPU since the look before, the first time since its start
 	Restarts int      `json:"restarts"`
 	LastExit *string  `json:"last_exit"`
 }

@@ -65,7 +65,7 @@ type worker struct {
 	swap        int64        // of it
 	load        *loadAverage // for --runtime-metrics; nil before threads were counted
 	growth      int64        // bytes a second
-	cpu         int64        // thousandths of one CPU since the sample before
+	cpu         int64        // thousandths of one CPU since the sample before, or the start
 	cpuTime     time.Duration
 	sampledAt   time.Duration
 
