@@ -32,7 +32,8 @@ func (s *supervisor) divide() {
 }
 
 // startIn starts a worker in its own cgroup, where there is one for it. Where
-// the kernel cannot do that, or is kept from it, workers have none from now on.
+// the kernel cannot do that, or is kept from it, workers have none from now on. A
+// command that cannot be started for a reason of its own is no matter of the cgroup.
 func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 	if s.tree != nil && w.leaf == nil {
 		s.giveLeaf(w)
@@ -45,8 +46,8 @@ func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 	s.brake(w)
 	spec.Cgroup = w.leaf.FD()
 	if err = w.leaf.Clean(); err == nil {
-		if pid, err = s.sys.start(spec); err == nil {
-			return pid, nil
+		if pid, err = s.sys.start(spec); err == nil || !ofCgroup(err) {
+			return pid, err
 		}
 	}
 	spec.Cgroup = 0
@@ -61,6 +62,19 @@ func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 		s.undivide()
 	}
 	return pid, nil
+}
+
+// ofCgroup tells whether a start may have failed for the cgroup that it was to be in
+// (clone(2), CLONE_INTO_CGROUP): it is divided, or not of the kind that takes processes, or
+// was removed; the kernel is older than 5.7 or a seccomp filter in the way; or memsup may not
+// write there, which is the same error as that of a program that may not be executed.
+func ofCgroup(err error) bool {
+	for _, of := range []error{unix.EBUSY, unix.EOPNOTSUPP, unix.ENODEV, unix.ENOSYS, unix.EPERM, unix.EACCES} {
+		if errors.Is(err, of) {
+			return true
+		}
+	}
+	return false
 }
 
 // giveLeaf gives a worker its cgroup: the one that an earlier worker of its name
