@@ -6,13 +6,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
 )
 
@@ -60,19 +63,29 @@ const (
 )
 
 // runTop shows the status each second until q or Ctrl-C is typed, a signal comes
-// or memsup is gone. The terminal is then as it was before.
+// or memsup is gone. The terminal is then as it was before, and so it is while Ctrl-Z or
+// SIGTSTP has stopped it.
 func runTop(ctx context.Context, c *supervisor.Client) (status int, err error) {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, unix.SIGWINCH, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT)
+	signal.Notify(signals, unix.SIGWINCH, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGTSTP, unix.SIGCONT)
 	before, err := term.MakeRaw(int(os.Stdin.Fd()))
 	if err != nil {
 		return 0, fmt.Errorf("set the terminal: %w", err)
 	}
 	_, _ = os.Stdout.WriteString(otherScreen)
-	defer func() {
+	give := func() {
 		_, _ = os.Stdout.WriteString(firstScreen)
 		_ = term.Restore(int(os.Stdin.Fd()), before)
-	}()
+	}
+	defer give()
+	stop := func() {
+		if !spawn.Ignored.Has(unix.SIGTSTP) {
+			give()
+			stopGroup()
+			_, _ = term.MakeRaw(int(os.Stdin.Fd()))
+			_, _ = os.Stdout.WriteString(otherScreen)
+		}
+	}
 
 	keys := make(chan byte)
 	go readKeys(keys)
@@ -105,13 +118,22 @@ func runTop(ctx context.Context, c *supervisor.Client) (status int, err error) {
 			if !ok || key == 'q' || key == ctrlC {
 				return 0, nil
 			}
+			if key == ctrlZ {
+				stop()
+			}
 			for i := range topOrders {
 				if topOrders[i].key == rune(key) {
 					order = &topOrders[i]
 				}
 			}
 		case sig := <-signals:
-			if sig != unix.SIGWINCH {
+			switch sig {
+			case unix.SIGWINCH:
+			case unix.SIGTSTP:
+				stop()
+			case unix.SIGCONT: // SIGSTOP, which cannot be caught, may have been before it
+				_, _ = term.MakeRaw(int(os.Stdin.Fd()))
+			default:
 				return 128 + int(sig.(unix.Signal)), nil
 			}
 		}
@@ -123,8 +145,27 @@ func runTop(ctx context.Context, c *supervisor.Client) (status int, err error) {
 
 const (
 	ctrlC  = 3
+	ctrlZ  = 26
 	escape = 27
 )
+
+// stopGroup stops this process's group, as the terminal would have at Ctrl-Z, and returns
+// when it goes on: at once where no shell would bring it back, as under docker exec. The
+// default action cannot be had of os/signal again.
+func stopGroup() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	standard, ignore, caught := [4]uint64{}, [4]uint64{1}, [4]uint64{} // the kernel's struct sigaction
+	action := func(set, old *[4]uint64) {
+		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGTSTP), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+	}
+	action(&ignore, &caught)
+	_ = unix.Kill(0, unix.SIGTSTP) // the others
+	action(&standard, nil)
+	// To this very thread: it must have stopped before it looks further.
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	action(&caught, nil)
+}
 
 // readKeys passes typed characters on, until there are no more. Keys that send
 // several, such as arrows (ECMA-48: Escape, "[", parameters and a final byte), mean

@@ -28,6 +28,12 @@ type screen struct {
 
 // top starts memsup top beside a memsup that runs.
 func (s *started) top(width, height uint16, env ...string) *screen {
+	s.t.Helper()
+	return s.shell("exec memsup top", width, height, env...)
+}
+
+// shell runs a command line on a terminal beside a memsup that runs.
+func (s *started) shell(command string, width, height uint16, env ...string) *screen {
 	t := s.t
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -47,7 +53,7 @@ func (s *started) top(width, height uint16, env ...string) *screen {
 		t.Skip("no pseudo-terminal here: ", err)
 	}
 	t.Cleanup(func() { slave.Close() })
-	x := &screen{t: t, master: master, slave: slave, cmd: exec.Command("memsup", "top")}
+	x := &screen{t: t, master: master, slave: slave, cmd: exec.Command("sh", "-c", command)}
 	x.resize(width, height)
 	x.before = x.termios()
 	x.cmd.Env = append(s.cmd.Env, append([]string{"TERM=xterm"}, env...)...)
@@ -178,6 +184,51 @@ func TestTopRestoresTheTerminal(t *testing.T) {
 	x.until("no memsup answers")
 	x.seen = firstScreen
 	x.ends(3)
+}
+
+// Ctrl-Z and SIGTSTP stop top with the terminal as it was before, and its shell brings it
+// back.
+func TestTopIsStoppedByTheTerminal(t *testing.T) {
+	s := start(t, "--runtime-metrics", "100ms")
+	s.until("source=container")
+	x := s.shell(`set -m; memsup top; echo "stopped: $?"; stty -a | tr '\n' ' '; fg; echo "stopped: $?"; fg; echo "ended: $?"`, 80, 24)
+	x.until(otherScreen)
+	x.until("n name")
+	x.typed("\x1a")
+	x.until(firstScreen)
+	x.until(fmt.Sprintf("stopped: %d", 128+unix.SIGTSTP))
+	if modes := x.until(otherScreen); !strings.Contains(modes, " icanon") || !strings.Contains(modes, " echo ") {
+		t.Errorf("the terminal is left as %q", modes)
+	}
+	x.until("sorted by memory")
+	x.typed("n")
+	x.until("sorted by name") // which a terminal that waits for a line's end would not tell
+	pid, err := unix.IoctlGetInt(int(x.master.Fd()), unix.TIOCGPGRP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(pid, unix.SIGTSTP); err != nil {
+		t.Fatal(err)
+	}
+	x.until(firstScreen)
+	x.until("stopped: ")
+	x.until(otherScreen)
+	x.until("sorted by name")
+	x.typed("q")
+	x.until("ended: 0")
+}
+
+// Where no shell would bring it back nothing stops it.
+func TestTopIsNotStoppedForGood(t *testing.T) {
+	s := start(t, "--runtime-metrics", "100ms")
+	s.until("source=container")
+	x := s.top(80, 24)
+	x.until("n name")
+	x.typed("\x1a")
+	x.until(firstScreen + otherScreen)
+	x.until("sorted by memory")
+	x.typed("q")
+	x.ends(0)
 }
 
 // A terminal that cannot move its cursor gets the text once.
