@@ -131,7 +131,8 @@ type Budget struct {
 var ErrClosed = errors.New("budget is closed")
 
 // Open finds the memory files of the cgroup that this process is in. Where there
-// are none it asks the other sources, each for at most two seconds; where none answers
+// are none it asks the other sources, for two seconds at most, and where those on sockets
+// do not answer the processes for as long; where none answers
 // the host's own numbers serve, so the error is that not even those can be read, or
 // a *FormatError. The caller closes the Budget.
 func Open() (*Budget, error) { return OpenAt("") }

@@ -58,7 +58,7 @@ type answered struct {
 }
 
 func newFeed(s source) *feed {
-	f := &feed{questions: make(chan struct{}, 1), answers: make(chan answered, 1), ended: make(chan struct{}), timer: time.NewTimer(0), wait: patience + moment, most: pause}
+	f := &feed{questions: make(chan struct{}, 1), answers: make(chan answered, 1), ended: make(chan struct{}), timer: time.NewTimer(0), wait: moment, most: pause}
 	go func() {
 		defer close(f.ended)
 		defer s.close()
@@ -93,16 +93,28 @@ func (f *feed) ask() (a answer, ok bool) {
 	if slow && !stale {
 		return a, ok
 	}
-	f.timer.Reset(wait)
+	if newer, good := f.await(wait); good {
+		return newer, true
+	}
+	return a, ok
+}
+
+// await waits for the answer to the question that was asked. It is false where none comes,
+// or one that is an error.
+func (f *feed) await(wait time.Duration) (answer, bool) {
+	f.timer.Reset(max(wait, 0))
 	select {
 	case got := <-f.answers:
 		f.timer.Stop()
-		if newer, good := f.take(&got); good {
-			return newer, true
-		}
+		return f.take(&got)
 	case <-f.timer.C:
 	}
-	return a, ok
+	select {
+	case got := <-f.answers: // it was there as well
+		return f.take(&got)
+	default:
+		return answer{}, false
+	}
 }
 
 func (f *feed) question() {

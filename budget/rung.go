@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 )
 
 // rung is the source that answered. A higher one knows more.
@@ -54,36 +55,45 @@ func (b *Budget) Missed() []Missed {
 	return slices.Clone(b.missed)
 }
 
-// climb asks the sources besides the cgroups' files, from the best one down, until
-// one answers. It asks none where the cgroups have the last word.
+// climb asks the sources besides the cgroups' files and takes the best one that answers.
+// The two on sockets are asked side by side: each may hang for all its time. The dear one
+// is asked where neither answers, and none where the cgroups have the last word.
 func (b *Budget) climb() {
 	why, final := b.places.why()
 	b.missed = []Missed{{"cgroup", why}}
 	if final {
 		return
 	}
-	for _, r := range []struct {
-		rung   rung
-		source source
-	}{
-		{rungSystemd, &systemd{root: b.root}},
-		{rungCgmanager, &cgmanager{root: b.root}},
-		{rungProcesses, newProcesses(b.root + "/proc")},
-	} {
-		f := newFeed(r.source)
-		if a, ok := f.ask(); ok {
-			f.wait = moment
-			b.rung, b.feed = r.rung, f
-			b.hear(a)
-			return
-		}
-		b.missed = append(b.missed, Missed{r.rung.String(), f.err().Error()})
-		if errors.Is(f.err(), os.ErrNotExist) {
-			f.close()
-		} else {
-			b.late = append(b.late, late{r.rung, f})
-		}
+	systemd, cgmanager := newFeed(&systemd{root: b.root}), newFeed(&cgmanager{root: b.root})
+	systemd.question()
+	cgmanager.question()
+	until := time.Now().Add(patience + moment)
+	if b.take(rungSystemd, systemd, until) {
+		cgmanager.close()
+		return
 	}
+	if b.take(rungCgmanager, cgmanager, until) {
+		return
+	}
+	processes := newFeed(newProcesses(b.root + "/proc"))
+	processes.question()
+	b.take(rungProcesses, processes, time.Now().Add(patience+moment))
+}
+
+// take makes a source that was asked the one that answers, if it does until then.
+func (b *Budget) take(r rung, f *feed, until time.Time) bool {
+	if a, ok := f.await(time.Until(until)); ok {
+		b.rung, b.feed = r, f
+		b.hear(a)
+		return true
+	}
+	b.missed = append(b.missed, Missed{r.String(), f.err().Error()})
+	if errors.Is(f.err(), os.ErrNotExist) {
+		f.close()
+	} else {
+		b.late = append(b.late, late{r, f})
+	}
+	return false
 }
 
 // late is a source that is there and did not answer at Open, as systemd may not
@@ -104,7 +114,6 @@ func (b *Budget) promote() {
 			b.feed.close()
 		}
 		b.rung, b.feed = l.rung, l.feed
-		b.feed.wait = moment
 		b.hear(a)
 		for _, worse := range b.late[i+1:] {
 			worse.feed.close()

@@ -56,3 +56,30 @@ func TestFilesFirst(t *testing.T) {
 		t.Errorf("%s was asked", <-asked)
 	}
 }
+
+// TestSideBySide: a systemd that answers when cgmanager was asked too comes first, and one
+// that hangs does not take cgmanager's time.
+func TestSideBySide(t *testing.T) {
+	root := socketRoot(t)
+	asked := make(chan struct{})
+	listen(t, root+cgmanagerSocket, func(net.Conn) { close(asked) })
+	listen(t, root+systemdSocket, func(c net.Conn) {
+		<-asked
+		answering(newManager().handle)(c)
+	})
+	b := openPatient(t, root)
+	if m := read(t, b); b.Rung() != "systemd" || m.Limit != 150*mib || len(b.late) != 0 {
+		t.Errorf("%s: got %+v", b.Rung(), m)
+	}
+}
+
+func TestSystemdHangs(t *testing.T) {
+	t.Parallel() // it takes the two seconds
+	root := socketRoot(t)
+	listen(t, root+systemdSocket, func(net.Conn) {})
+	listenCgmanager(t, root, tree(t, "lxc-v1"))
+	b := openPatient(t, root)
+	if got := b.Rung(); got != "cgmanager" || len(b.late) != 1 || b.late[0].rung != rungSystemd {
+		t.Errorf("the rung is %s: %v", got, b.Missed())
+	}
+}
