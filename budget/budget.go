@@ -27,6 +27,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Memory is one reading of the memory of the cgroups and of the host, in bytes.
@@ -114,8 +115,8 @@ type Budget struct {
 	levels     []level // the process's own first, the mount's root last
 	host       file    // /proc/meminfo
 	overcommit file    // vm.overcommit_memory
-	marks      marks   // of /proc/zoneinfo, read when they first matter
-	hasMarks   bool
+	marks      marks   // of /proc/zoneinfo, read when they matter
+	marksAt    time.Time
 	stay       string // Stay's; "" is none
 	ceiling    int64  // SetLimit's; 0 is none
 	in         input
@@ -159,7 +160,7 @@ func OpenAt(root string) (*Budget, error) {
 func (b *Budget) open() error {
 	b.in.start()
 	b.host = file{path: b.root + "/proc/meminfo"}
-	b.hasMarks = false
+	b.marksAt = time.Time{}
 	b.overcommit = file{path: b.root + "/proc/sys/vm/overcommit_memory"}
 	b.in.sockets = file{path: b.root + "/proc/net/sockstat"}
 	b.rung, b.levels = b.memoryLevels()
@@ -303,9 +304,10 @@ func (b *Budget) read() (Memory, error) {
 func (b *Budget) applyHost(m *Memory, h host) {
 	n := int64(math.MaxInt64)
 	if h.available < m.Available {
-		if !b.hasMarks {
-			b.marks = b.readMarks()
-			b.hasMarks = b.in.err == nil
+		if now := time.Now(); now.Sub(b.marksAt) >= marksAge {
+			if b.marks = b.readMarks(); b.in.err == nil {
+				b.marksAt = now
+			}
 		}
 		n = h.taking(b.marks)
 	}

@@ -61,6 +61,23 @@ func TestCorruptZoneinfo(t *testing.T) {
 	read(t, b)
 }
 
+// Watermarks that change are seen some minutes later.
+func TestZoneinfoChanges(t *testing.T) {
+	root := tree(t, "no-cgroupfs")
+	write(t, root+"/proc/zoneinfo", "managed 262144\nlow 256\nhigh 512\n")
+	write(t, root+"/proc/meminfo", "MemTotal: 1048576 kB\nMemAvailable: 524288 kB\n")
+	b := openTree(t, root)
+	before := read(t, b).Available
+	write(t, root+"/proc/zoneinfo", "managed 262144\nlow 256\nhigh 1024\n")
+	if got := read(t, b).Available; got != before {
+		t.Errorf("%d bytes available, %d before: the file is read at each look", got, before)
+	}
+	b.marksAt = b.marksAt.Add(-marksAge)
+	if got := read(t, b).Available; got != before+512*int64(os.Getpagesize()) {
+		t.Errorf("%d bytes available, %d before", got, before)
+	}
+}
+
 // What one process can take of the machine goes below the high watermarks and
 // into the last of the page cache.
 func TestTaking(t *testing.T) {

@@ -3,6 +3,7 @@ package budget
 import (
 	"bytes"
 	"os"
+	"time"
 )
 
 // marks are sums over all zones of memory, in bytes: what the kernel's allocator
@@ -10,6 +11,10 @@ import (
 type marks struct {
 	managed, low, high int64
 }
+
+// marksAge is how old the marks may be: vm.min_free_kbytes, which they follow, and
+// the memory that there is change seldom, and the file is long.
+const marksAge = 5 * time.Minute
 
 // readMarks reads /proc/zoneinfo; without it there are none.
 func (b *Budget) readMarks() marks {

@@ -139,6 +139,7 @@ static void reads_and_sees_changes(void)
 static void tells_file_and_line(void)
 {
 	struct mymem_memory now = { .limit = 7 };
+	int64_t before;
 	char want[PATH_MAX];
 	mymem *m = prepare();
 
@@ -167,6 +168,11 @@ static void tells_file_and_line(void)
 	EXPECT(mymem_read(m, &now) == -EBADMSG);
 	put("proc/zoneinfo", "Node 0, zone Normal\n  managed 262144\n  high 512\n  low 256\n");
 	EXPECT(mymem_read(m, &now) == 0 && now.available >= 512 * MIB);
+	before = now.available;
+	put("proc/zoneinfo", "Node 0, zone Normal\n  managed 262144\n  high 1024\n  low 256\n");
+	EXPECT(mymem_read(m, &now) == 0 && now.available == before);
+	m->marks_until -= 300; /* five minutes later */
+	EXPECT(mymem_read(m, &now) == 0 && now.available == before + 512 * sysconf(_SC_PAGESIZE));
 	mymem_close(m);
 
 	EXPECT(mymem_open_at("/nonexistent", &m) == 0);

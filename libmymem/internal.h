@@ -228,8 +228,8 @@ struct mymem {
 	size_t level_count;
 	struct file host; /* /proc/meminfo */
 	struct file overcommit; /* vm.overcommit_memory */
-	struct marks marks; /* of /proc/zoneinfo, read when they first matter */
-	bool has_marks;
+	struct marks marks; /* of /proc/zoneinfo, read when they matter */
+	int64_t marks_until; /* seconds of CLOCK_MONOTONIC; 0 is that there are none */
 	struct input in;
 	char root[]; /* without "/" at its end; "" is the real one; behind it the files' paths */
 };

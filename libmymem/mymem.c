@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "internal.h"
+
+/* marks_age is how many seconds old the marks may be: what they follow changes seldom. */
+static const int64_t marks_age = 300;
 
 static const char *const rungs[] = {
 	[RUNG_HOST] = "host",
@@ -19,7 +23,7 @@ static void renew(struct file *f) { *f = (struct file){ .path = f->path }; }
 static void find(mymem *m)
 {
 	mymem__start(&m->in);
-	m->has_marks = false;
+	m->marks_until = 0;
 	renew(&m->host);
 	renew(&m->overcommit);
 	renew(&m->in.sockets);
@@ -133,9 +137,12 @@ static void apply_host(mymem *m, struct mymem_memory *to, const struct host *h)
 	int64_t n = INT64_MAX, mode;
 
 	if (h->available < to->available) {
-		if (!m->has_marks) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec >= m->marks_until) {
 			m->marks = mymem__read_marks(&m->in, m->root);
-			m->has_marks = m->in.problem.code == 0;
+			m->marks_until = m->in.problem.code == 0 ? now.tv_sec + marks_age : 0;
 		}
 		n = mymem__taking(h, &m->marks);
 	}
