@@ -31,8 +31,5 @@ func TestKilledChildIsAttributed(t *testing.T) {
 	if got, want := c.exec("memsup", "status", "--json"), fmt.Sprintf("the kernel killed its process %s (", child); !strings.Contains(got, want) {
 		t.Errorf("status does not tell %q:\n%s", want, got)
 	}
-	if kills := c.oomKills(); kills != 1 {
-		t.Errorf("the kernel killed %d processes, want 1", kills)
-	}
 	c.stop(0)
 }

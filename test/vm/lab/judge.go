@@ -42,7 +42,7 @@ var counted = []struct {
 	{regexp.MustCompile(`^([a-z]+)\.\d+: (started|done|stopped)\b`), "${1}_$2"},
 	{regexp.MustCompile(`memsup: ready: worker=([a-z]+)\.`), "${1}_ready"},
 	{regexp.MustCompile(`memsup: (up|down|recycle|kill) [a-z]+\.\d+: reason=`), "$1"},
-	{regexp.MustCompile(`memsup: .*(?:was killed by the kernel for memory|the kernel killed a process for memory)`), "attributed"},
+	{regexp.MustCompile(`memsup: .*(?:was killed by the kernel for memory|the kernel killed a process (?:of \S+ )?for memory)`), "attributed"},
 	{regexp.MustCompile(`^TRUTH `), "measured"},
 	{regexp.MustCompile(`memsup: workers have no cgroups of their own: one`), "undivided"},
 	{regexp.MustCompile(`memsup: brake has no effect`), "toothless"},
