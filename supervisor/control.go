@@ -27,9 +27,10 @@ type control struct {
 	server *http.Server
 }
 
-// request is a client's wish. Exactly one of its fields besides reply is set.
+// request is a client's wish. Exactly one of its fields besides again and reply is set.
 type request struct {
 	status  bool
+	again   bool // the workers were measured for it, or that takes too long
 	scale   map[string]string
 	restart string
 	stop    string
@@ -40,9 +41,14 @@ type request struct {
 }
 
 type reply struct {
-	status *Status
-	err    error
+	status   *Status
+	measured <-chan struct{} // in place of a status: closed when the workers were measured
+	err      error
 }
+
+// moment is how long a status waits for workers to be measured: a large one may take
+// seconds.
+const moment = 100 * time.Millisecond
 
 // clients is how many connections are served at once.
 const clients = 32
@@ -186,7 +192,15 @@ func (c *control) serve(requests chan<- request, ended <-chan struct{}) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		answerWith(w, pass(request{status: true}))
+		answer := pass(request{status: true})
+		if answer.measured != nil {
+			select {
+			case <-answer.measured:
+			case <-time.After(moment):
+			}
+			answer = pass(request{status: true, again: true})
+		}
+		answerWith(w, answer)
 	})
 	mux.HandleFunc("GET /v1/events", streamEvents(pass, ended))
 	change := func(name string, wish func(*json.Decoder, *request) error) {

@@ -18,6 +18,8 @@ type meter struct {
 	busy bool
 	last time.Duration
 	full time.Duration
+
+	measured chan struct{} // closed when the answer is taken in; nil where nobody waits
 }
 
 type question struct {
@@ -66,7 +68,7 @@ func (m *meter) results() chan answer {
 
 // calm is how often workers are measured when all are ready and memory is
 // plenty: nobody decides anything by it. Whoever asks for the status has them
-// measured for his next question.
+// measured.
 const calm = 5 * time.Minute
 
 // measure asks the meter for samples unless it is still at work.
@@ -87,17 +89,26 @@ func (s *supervisor) measure(now time.Duration) {
 	s.ask(now)
 }
 
-// measureFor has the workers measured for the next question of somebody who asks for
-// the status: a single command's process is measured for nothing else.
-func (s *supervisor) measureFor(now time.Duration) {
+// measureFor has the workers measured for somebody who asks for the status, unless they
+// just were: a single command's process is measured for nothing else. What it returns is
+// closed when that is done; nil is that nothing is under way.
+func (s *supervisor) measureFor(now time.Duration) <-chan struct{} {
 	switch {
 	case len(s.byPID) == 0:
+		return nil
 	case s.meter == nil:
 		s.meter = newMeter()
 		s.ask(now)
 	case !s.meter.busy && now-s.meter.last > time.Second:
 		s.ask(now)
 	}
+	if !s.meter.busy {
+		return nil
+	}
+	if s.meter.measured == nil {
+		s.meter.measured = make(chan struct{})
+	}
+	return s.meter.measured
 }
 
 // ask has every worker measured cheaply, and at most one a second exactly
@@ -134,6 +145,10 @@ func thousandths(cpu, of time.Duration) int64 {
 // sampled takes in what the meter measured.
 func (s *supervisor) sampled(a answer) {
 	s.meter.busy = false
+	if s.meter.measured != nil {
+		close(s.meter.measured)
+		s.meter.measured = nil
+	}
 	s.samples, s.losses = a.samples, a.lost
 	at := a.at.Sub(s.begin)
 	for _, l := range a.lost {

@@ -24,3 +24,25 @@ func TestCPUOfSamples(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for the status has the workers measured first, if that is not long ago.
+func TestStatusIsMeasured(t *testing.T) {
+	p := newOOMPlace(t, newFamily(t, 1))
+	p.sys.memory = nil // nobody asks how much there is
+	p.meter.last = -time.Hour
+	first := p.answer(request{status: true})
+	if first.measured == nil || first.status != nil {
+		t.Fatalf("answered %+v before the workers were measured", first)
+	}
+	if second := p.answer(request{status: true}); second.measured != first.measured {
+		t.Error("another client does not wait for the same")
+	}
+	if impatient := p.answer(request{status: true, again: true}); impatient.status == nil || impatient.status.Workers[0].Memory != nil {
+		t.Errorf("who waits no more is answered %+v", impatient.status)
+	}
+	p.sampled(<-p.meter.results())
+	<-first.measured
+	if again := p.answer(request{status: true}); again.status == nil || again.status.Workers[0].Memory == nil {
+		t.Errorf("answered %+v when the workers were measured", again.status)
+	}
+}

@@ -191,7 +191,9 @@ func (s *supervisor) health() string {
 // answer deals with one client's request.
 func (s *supervisor) answer(r request) (out reply) {
 	if r.status {
-		s.measureFor(s.now())
+		if measured := s.measureFor(s.now()); measured != nil && !r.again {
+			return reply{measured: measured}
+		}
 		return reply{status: s.status()}
 	}
 	if r.events != nil {
