@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var errStopping = errors.New("memsup is stopping")
+
 // control serves HTTP with JSON on a unix socket. Its handlers only pass
 // requests to the loop; a client that is slow or hangs costs one of a bounded
 // number of connections. A nil control serves nothing.

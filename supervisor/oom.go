@@ -31,6 +31,39 @@ func (s *supervisor) noteOOM(now time.Duration) {
 			return
 		}
 	}
+	s.tellOOM(now, kills)
+}
+
+// lastOOM tells of kills that memsup had no time to explain before its end. As its own
+// process may be gone with the container's in a moment, it waits no longer than that.
+func (s *supervisor) lastOOM() {
+	if !s.memOK || s.c.Command != nil && s.code == 0 {
+		return
+	}
+	m, err := s.sys.memory()
+	if err != nil || m.OOMKills <= s.oomSeen {
+		return
+	}
+	if s.oomSince == 0 {
+		s.oomThen = s.memoryFields()
+	}
+	s.mem = m
+	if s.meter != nil {
+		if !s.meter.busy {
+			s.ask(s.now())
+		}
+		select {
+		case a := <-s.meter.results():
+			s.sampled(a)
+		case <-time.After(moment):
+		}
+	}
+	s.tellOOM(s.now(), m.OOMKills-s.oomSeen)
+}
+
+// tellOOM tells of kills that no worker's end explains, and whose processes they took
+// as far as that can be known.
+func (s *supervisor) tellOOM(now time.Duration, kills int64) {
 	text := "the kernel killed a process for memory: no worker itself, but a descendant of one or a process from outside"
 	var fields []any
 	if w := s.loser(); w != nil {

@@ -173,6 +173,29 @@ func TestKilledDescendantOfOneThatEnded(t *testing.T) {
 	}
 }
 
+// What memsup has no time to find out before it ends is told at its end.
+func TestKilledDescendantBeforeTheEnd(t *testing.T) {
+	f := newFamily(t, 1)
+	p := newOOMPlace(t, f)
+	p.sample()
+	p.look(p.now())
+	p.lastOOM()
+	f.kill()
+	p.kills++
+	if line, err := f.out.ReadString('\n'); err == nil {
+		t.Fatal("the worker said ", line)
+	}
+	w := p.types[0].slots[0]
+	w.pid = 0
+	delete(p.byPID, f.pid)
+	p.workerEnded(w, f.pid, 3<<8)
+	p.lastOOM()
+	p.testament.close()
+	if text, err := os.ReadFile(p.log); err != nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), "a process of web.1 for memory") {
+		t.Errorf("said %q, %v", text, err)
+	}
+}
+
 // Of several the one that lost the largest is named, and where none lost any, or one
 // that is stopping alone, nobody.
 func TestKilledDescendantOfSeveral(t *testing.T) {

@@ -5,7 +5,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -404,11 +403,10 @@ func (s *supervisor) nothingLeft() bool {
 func (s *supervisor) close() {
 	s.flush()
 	s.closeRecording()
+	s.lastOOM()
 	s.testament.close()
 	s.undivide()
 	close(s.gone)
 	s.control.close()
 	s.relay.close()
 }
-
-var errStopping = errors.New("memsup is stopping")

@@ -33,3 +33,15 @@ func TestKilledChildIsAttributed(t *testing.T) {
 	}
 	c.stop(0)
 }
+
+// A command that ends for the loss of its child, which it does not tell, leaves word of it.
+func TestKilledChildOfACommand(t *testing.T) {
+	t.Parallel()
+	c := start(t, &workersImage, memory("128m"), "--", "sh", "-c", "worker -hold 10MiB -leak 60MiB/s; exit 3")
+	if code := c.wait(); code != 3 {
+		t.Errorf("exit status %d, want the command's own 3", code)
+	}
+	if said := strings.Join(c.err(), "\n"); !strings.Contains(said, "the kernel killed a process for memory") {
+		t.Errorf("it says nothing of the kill")
+	}
+}
