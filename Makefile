@@ -10,7 +10,7 @@ ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test race lint fuzz bench libmymem container vm truth clean need-go
+.PHONY: build run test race lint fuzz bench policy-table libmymem container vm truth clean need-go
 
 build: need-go ## bin/memsup, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
@@ -45,6 +45,9 @@ fuzz: need-go ## each fuzz target for FUZZTIME
 
 bench: build ## beside tini, dumb-init, catatonit, s6 and supervisord
 	$(GO) run ./test/bench
+
+policy-table: need-go ## memsup's policy beside others' rules and an oracle, simulated over measured workers
+	$(GO) run ./test/policytable
 
 libmymem: ## the C library: libmymem/build (needs a C compiler)
 	$(MAKE) -C libmymem all check

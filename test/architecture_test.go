@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"procfile":   {},
 	"reaper":     {},
 	"record":     {"policy"},
+	"sim":        {"policy"},
 	"spawn":      {},
 	"trap":       {},
 	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},

@@ -1,0 +1,363 @@
+package sim
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Container is the state of a simulated container. Controllers read it, and start
+// and stop workers in it.
+type Container struct {
+	s       *Scenario
+	control Controller
+	rand    *rand.Rand
+
+	now      time.Duration
+	limit    int64
+	limits   int           // of Scenario.Limits, how many have come
+	look     time.Duration // when the controller is asked next
+	down     time.Duration // until when the container is starting anew
+	services []service
+	live     []*Worker
+	spare    []*Worker
+
+	anon    float64 // bytes, peaks left out
+	growth  float64 // of it in the last step, bytes a second
+	slowed  float64 // the part of the CPU time asked for that was had, from 0 to 1
+	peaks   []peak
+	kills   int64
+	reached int64 // times that cache had to make room
+
+	record   time.Duration
+	recorded time.Duration
+	counts   []uint16
+	r        Result
+}
+
+// service is a type and the state of its queue.
+type service struct {
+	*Type
+	courses []course
+	threads float64
+	wall    float64 // seconds that a request takes, waiting included
+	cpu     float64 // seconds of CPU of it
+	most    float64 // requests a second that one worker can serve
+	start   float64 // seconds
+	stop    time.Duration
+	peak    time.Duration // how long a peak of memory lasts
+	master  float64       // bytes
+	weight  float64
+
+	serving int
+	desired float64 // requests a second that the workers would serve with all the CPU
+	rate    float64 // and what they do
+	arrive  float64
+	queue   float64
+	stalled time.Duration // since when nobody serves the queue
+}
+
+type peak struct {
+	w    *Worker
+	from time.Duration
+	to   time.Duration
+	size float64
+}
+
+const (
+	longestStep  = time.Second
+	shortestStep = 10 * time.Millisecond
+	killTakes    = 50 * time.Millisecond
+	anew         = 10 * time.Second // from the end of a container to its next start
+	counted      = 5 * time.Second  // how often workers are counted
+)
+
+// Run simulates a scenario under a controller. The same arguments give the same
+// result. Where record is above zero the result holds a picture of the container
+// that often, and each decision.
+func Run(s *Scenario, control Controller, record time.Duration) Result {
+	c := newContainer(s, control, record)
+	control.Begin(c)
+	for c.now < s.Span {
+		if c.down > 0 {
+			c.wait()
+			continue
+		}
+		if c.now >= c.look {
+			c.look = never
+			c.look = c.now + max(control.Look(c), shortestStep)
+		}
+		c.picture()
+		c.step(c.choose())
+		c.endings()
+	}
+	c.finish()
+	return c.r
+}
+
+func newContainer(s *Scenario, control Controller, record time.Duration) *Container {
+	c := &Container{
+		s: s, control: control, limit: s.Limit, slowed: 1, record: record,
+		rand:   rand.New(rand.NewPCG(s.Seed, 0x6d656d737570)),
+		counts: make([]uint16, 0, s.Span/counted+1),
+	}
+	c.r.Served = make([]float64, len(s.Types))
+	for i := range s.Types {
+		t := &s.Types[i]
+		p := t.Profile
+		v := service{
+			Type: t, courses: p.courses(t.Alone), threads: float64(p.Threads), weight: t.Weight,
+			wall: (p.Service + t.Wait).Seconds(), cpu: p.CPU.Seconds(), start: p.Start.Seconds(),
+			stop: max(p.Stop, t.Stop) + p.Service + t.Wait, peak: max(p.P99, p.Service) + t.Wait,
+			master: float64(max(p.Base, p.Shared)),
+		}
+		if t.Alone {
+			v.master = float64(p.Base - min(p.Shared, p.Base))
+		}
+		if v.weight == 0 {
+			v.weight = 1
+		}
+		v.most = v.threads / v.wall
+		if v.cpu > 0 {
+			v.most = min(v.most, 1/v.cpu)
+		}
+		c.services = append(c.services, v)
+	}
+	c.measure()
+	return c
+}
+
+// wait lets time pass while the container starts anew: every request is lost.
+func (c *Container) wait() {
+	until := min(c.down, c.s.Span)
+	for i := range c.services {
+		v := &c.services[i]
+		rate, _ := v.Load.at(c.now)
+		c.r.Lost.Waited += rate * (until - c.now).Seconds()
+	}
+	c.now = until
+	c.takeLimit()
+	c.down, c.look = 0, c.now
+	c.measure()
+	c.control.Begin(c)
+}
+
+// choose is the length of the next step: to the next thing that happens, and
+// short where memory goes fast.
+func (c *Container) choose() time.Duration {
+	next := min(c.look, c.s.Span)
+	if c.limits < len(c.s.Limits) {
+		next = min(next, c.s.Limits[c.limits].At)
+	}
+	for i := range c.services {
+		_, until := c.services[i].Load.at(c.now)
+		next = min(next, until)
+	}
+	for _, w := range c.live {
+		if w.ends > 0 {
+			next = min(next, w.ends)
+		} else if w.progress < 1 {
+			rest := (1 - w.progress) * c.services[w.Type].start / c.slowed
+			next = min(next, c.now+max(shortestStep, time.Duration(rest*float64(time.Second))))
+		}
+	}
+	step := min(next-c.now, longestStep)
+	if c.growth > 0 {
+		if left := (float64(c.limit) - c.anon) / 2 / c.growth; left < step.Seconds() {
+			step = min(step, max(shortestStep, time.Duration(left*float64(time.Second))))
+		}
+	}
+	return max(step, time.Millisecond)
+}
+
+// step lets a time pass.
+func (c *Container) step(d time.Duration) {
+	c.flow(d)
+	from := c.now
+	c.now += d
+	c.takeLimit()
+	c.peaks = c.peaks[:0]
+	seconds := d.Seconds()
+	for _, w := range c.live {
+		v := &c.services[w.Type]
+		if w.until > 0 && w.until <= from {
+			w.extra, w.until = 0, 0
+		}
+		if w.until > 0 {
+			c.peaks = append(c.peaks, peak{w, from, w.until, w.extra})
+		}
+		switch {
+		case w.progress < 1 && w.ends == 0:
+			w.used += seconds * c.slowed
+			w.progress = min(1, w.progress+seconds*c.slowed/max(v.start, 1e-3))
+			if w.progress > 1-1e-9 {
+				w.progress, w.serving = 1, true
+				c.peaked(w, w.life.rows[0].extra, c.now)
+			}
+		case w.serving && v.rate > 0:
+			each := v.rate / float64(v.serving) * seconds
+			w.used += each * v.cpu
+			w.life.serve(each, c.rand, func(extra, part float64) {
+				c.peaked(w, extra, from+time.Duration(part*float64(d)))
+			})
+		}
+	}
+	before := c.anon
+	c.measure()
+	c.growth = (c.anon - before) / seconds
+	if c.s.Cache > 0 && c.growth > 0 && c.anon+float64(c.s.Cache) > float64(c.limit) {
+		c.reached++
+	}
+	if c.anon > float64(c.limit-c.s.Reserve(c.limit)) {
+		c.r.OverReserve += d
+	}
+	c.killWhereFull()
+	// A peak that ended within the step was judged, and is over.
+	for _, w := range c.live {
+		if w.until > 0 && w.until <= c.now {
+			w.extra, w.until = 0, 0
+		}
+	}
+}
+
+func (c *Container) peaked(w *Worker, extra float64, at time.Duration) {
+	if extra <= 0 {
+		return
+	}
+	w.extra, w.until = extra, at+c.services[w.Type].peak
+	c.peaks = append(c.peaks, peak{w, at, w.until, extra})
+}
+
+// measure sums up what is held, peaks left out.
+func (c *Container) measure() {
+	anon := float64(c.s.Base)
+	for i := range c.services {
+		anon += c.services[i].master
+	}
+	for _, w := range c.live {
+		own, shared := w.own()
+		w.high = max(w.high, own+shared+w.extra)
+		anon += own
+	}
+	c.anon = anon
+}
+
+// endings lets go of the workers whose time to stop is over.
+func (c *Container) endings() {
+	for i := 0; i < len(c.live); {
+		if w := c.live[i]; w.ends > 0 && w.ends <= c.now {
+			c.remove(w, w.end)
+			c.measure()
+		} else {
+			i++
+		}
+	}
+}
+
+func (c *Container) remove(w *Worker, how End) {
+	if how != Stopped && w.end != Killed {
+		c.lose(w)
+	}
+	i := slices.Index(c.live, w)
+	c.live = slices.Delete(c.live, i, i+1)
+	c.stopped()
+	c.control.Ended(c, w, how)
+	c.spare = append(c.spare, w)
+	c.look = c.now
+}
+
+func (c *Container) stopped() {
+	if c.now >= c.s.Warm {
+		c.r.Stops++
+	}
+}
+
+func (c *Container) takeLimit() {
+	for c.limits < len(c.s.Limits) && c.s.Limits[c.limits].At <= c.now {
+		c.limit = c.s.Limits[c.limits].Bytes
+		c.limits++
+		c.look = c.now
+	}
+}
+
+// Start starts a worker of a type, under a number of the controller's.
+func (c *Container) Start(kind, index int) *Worker {
+	var w *Worker
+	if n := len(c.spare); n > 0 {
+		w, c.spare = c.spare[n-1], c.spare[:n-1]
+	} else {
+		w = new(Worker)
+	}
+	courses := c.services[kind].courses
+	*w = Worker{Type: kind, Index: index, Since: c.now, life: begin(&courses[c.rand.IntN(len(courses))], c.rand)}
+	c.live = append(c.live, w)
+	if c.now >= c.s.Warm {
+		c.r.Starts++
+	}
+	c.r.Most = max(c.r.Most, len(c.live))
+	return w
+}
+
+// Stop sends a worker its stop signal: it takes no more requests, and ends when it
+// has served those it has.
+func (c *Container) Stop(w *Worker) {
+	if w.ends == 0 {
+		w.serving, w.ends, w.end = false, c.now+max(c.services[w.Type].stop, time.Millisecond), Stopped
+	}
+}
+
+// Kill sends a worker SIGKILL.
+func (c *Container) Kill(w *Worker) {
+	if w.end != Killed {
+		c.lose(w)
+		w.serving, w.ends, w.end = false, c.now+killTakes, Killed
+	}
+}
+
+// Now is the time since the simulation began.
+func (c *Container) Now() time.Duration { return c.now }
+
+// Limit is the memory limit in bytes.
+func (c *Container) Limit() int64 { return c.limit }
+
+// CPUs is the CPU limit.
+func (c *Container) CPUs() float64 { return c.s.CPUs }
+
+// Types are the process types.
+func (c *Container) Types() []Type { return c.s.Types }
+
+// Workers are all that are alive, stopping ones too, oldest first. They are valid
+// until the next step.
+func (c *Container) Workers() []*Worker { return c.live }
+
+// Queue is how many requests of a type wait to be accepted.
+func (c *Container) Queue(kind int) float64 { return c.services[kind].queue }
+
+// Rand is the simulation's source of chance.
+func (c *Container) Rand() *rand.Rand { return c.rand }
+
+// Anon is the anonymous memory that is held, peaks included, in bytes.
+func (c *Container) Anon() int64 {
+	anon := c.anon
+	for _, w := range c.live {
+		anon += w.extra
+	}
+	return int64(anon)
+}
+
+// Cache is the page cache in bytes, and how much of it is in use again and again.
+func (c *Container) Cache() (all, active int64) {
+	all = max(0, min(c.s.Cache, c.limit-c.Anon()))
+	return all, min(c.s.Active, all)
+}
+
+// Pressure is the share of time lost to memory, from 0 to 1: half of what the
+// cache lacks to hold the files that are in use.
+func (c *Container) Pressure() float64 {
+	if c.s.Active == 0 {
+		return 0
+	}
+	_, active := c.Cache()
+	return math.Max(0, 1-float64(active)/float64(c.s.Active)) / 2
+}

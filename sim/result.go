@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// Result is what a simulation came to.
+type Result struct {
+	// Work is the time that served requests took, weighted, in seconds.
+	Work float64
+	// Served are the requests of each type that were served, Arrived all that came.
+	Served  []float64
+	Arrived float64
+	Lost    Losses
+	Kills   int // by the kernel for memory
+	// Starts and Stops are those of workers after Scenario.Warm.
+	Starts, Stops int
+	// Settle is when nine tenths of the workers of the second half were serving.
+	Settle time.Duration
+	// OverReserve is how long less than the reserve was free.
+	OverReserve time.Duration
+	Most        int // workers at once
+
+	Timeline  []Instant
+	Decisions []Decision
+}
+
+// Losses are requests that were not served.
+type Losses struct {
+	Full   float64 // found the queue full
+	Waited float64 // longer than a client waits
+	Killed float64 // were being served by a worker that was killed
+}
+
+// All is their sum.
+func (l *Losses) All() float64 { return l.Full + l.Waited + l.Killed }
+
+// Changes are the starts and stops an hour after Scenario.Warm.
+func (r *Result) Changes(s *Scenario) float64 {
+	return float64(r.Starts+r.Stops) / (s.Span - s.Warm).Hours()
+}
+
+// Instant is a picture of the container.
+type Instant struct {
+	At                     time.Duration
+	Limit, Used, Available int64
+	// Types are the workers of each type.
+	Types []Count
+	// Queued are the requests that wait.
+	Queued float64
+}
+
+// Count is a number of workers by what they do.
+type Count struct{ Starting, Serving, Stopping int }
+
+// Decision is what a controller did, and why.
+type Decision struct {
+	At     time.Duration
+	Action string
+	Worker string
+	Reason string
+}
+
+// Note keeps a decision where the simulation is recorded.
+func (c *Container) Note(action, worker, reason string) {
+	if c.record > 0 {
+		c.r.Decisions = append(c.r.Decisions, Decision{c.now, action, worker, reason})
+	}
+}
+
+// Recording says whether decisions are kept.
+func (c *Container) Recording() bool { return c.record > 0 }
+
+// picture keeps what is asked for: counts of workers, and the timeline.
+func (c *Container) picture() {
+	for time.Duration(len(c.counts))*counted <= c.now {
+		n := 0
+		for _, w := range c.live {
+			if w.serving {
+				n++
+			}
+		}
+		c.counts = append(c.counts, uint16(n))
+	}
+	if c.record <= 0 || c.now < c.recorded {
+		return
+	}
+	c.recorded = c.now + c.record
+	i := Instant{At: c.now, Limit: c.limit, Used: c.Anon(), Types: make([]Count, len(c.services))}
+	i.Available = i.Limit - i.Used
+	cache, _ := c.Cache()
+	i.Used += cache
+	for _, w := range c.live {
+		t := &i.Types[w.Type]
+		switch {
+		case w.Stopping():
+			t.Stopping++
+		case w.serving:
+			t.Serving++
+		default:
+			t.Starting++
+		}
+	}
+	for k := range c.services {
+		i.Queued += c.services[k].queue
+	}
+	c.r.Timeline = append(c.r.Timeline, i)
+}
+
+// finish finds out when the number of workers had settled.
+func (c *Container) finish() {
+	half := slices.Clone(c.counts[len(c.counts)/2:])
+	slices.Sort(half)
+	if len(half) == 0 {
+		return
+	}
+	enough := (int(half[len(half)/2])*9 + 9) / 10
+	for i, n := range c.counts {
+		if int(n) >= enough {
+			c.r.Settle = time.Duration(i) * counted
+			return
+		}
+	}
+	c.r.Settle = c.s.Span
+}

@@ -1,0 +1,107 @@
+// Command policytable runs memsup's policy and its peers' documented rules in the
+// simulator, over the measured profiles of sim/profiles, and prints one table for
+// each scenario and how they come out.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/memsup/memsup/sim"
+)
+
+func main() {
+	dir := flag.String("profiles", "sim/profiles", "directory of the measured profiles")
+	only := flag.String("run", "", "the scenarios whose name holds this")
+	trace := flag.Bool("trace", false, "print what memsup decides, and nothing else")
+	flag.Parse()
+	profiles, err := load(*dir)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "policytable: cannot read the profiles: %v\n", err)
+		os.Exit(1)
+	}
+	var chosen []*plan
+	for _, s := range scenarios(profiles) {
+		if strings.Contains(s.Name, *only) {
+			chosen = append(chosen, s)
+		}
+	}
+	if *trace {
+		for _, s := range chosen {
+			printTrace(s)
+		}
+		return
+	}
+	begin := time.Now()
+	tables := compare(chosen)
+	for i := range tables {
+		tables[i].print(os.Stdout)
+	}
+	verdicts(os.Stdout, tables)
+	fmt.Printf("%d scenarios in %.0f s\n", len(tables), time.Since(begin).Seconds())
+}
+
+func load(dir string) ([]*sim.Profile, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds none", dir)
+	}
+	var all []*sim.Profile
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		p, err := sim.ParseProfile(file, f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// compare makes the scenarios' tables, as many at once as there are CPUs.
+func compare(all []*plan) []table {
+	tables := make([]table, len(all))
+	var wait sync.WaitGroup
+	turns := make(chan int)
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for i := range turns {
+				tables[i] = newTable(all[i])
+			}
+		})
+	}
+	for i := range all {
+		turns <- i
+	}
+	close(turns)
+	wait.Wait()
+	return tables
+}
+
+func printTrace(s *plan) {
+	r := sim.Run(&s.Scenario, memsup(s), 10*time.Second)
+	fmt.Printf("%s, %d MiB, %d fit\n", s.Name, s.Limit/mib, s.fit)
+	next := 0
+	for _, d := range r.Decisions {
+		for ; next < len(r.Timeline) && r.Timeline[next].At <= d.At; next++ {
+			if next%6 == 0 {
+				i := &r.Timeline[next]
+				fmt.Printf("%9s  available %4d MiB, workers %v, %.0f queued\n", i.At.Round(time.Second), i.Available/mib, i.Types, i.Queued)
+			}
+		}
+		fmt.Printf("%9s  %s %s: %s\n", d.At.Round(time.Millisecond), d.Action, d.Worker, d.Reason)
+	}
+}

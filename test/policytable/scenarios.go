@@ -1,0 +1,239 @@
+package main
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/memsup/memsup/sim"
+)
+
+const mib = 1 << 20
+
+// plan is a scenario with what the peers' configurations go by.
+type plan struct {
+	sim.Scenario
+	// warm is what one worker holds after its measured life, rss with what it
+	// shares; both in bytes, for each type.
+	warm, rss []float64
+	// fit is how many warm workers of the first type are held beside the reserve.
+	fit int
+	// steady says that nothing changes from outside.
+	steady bool
+}
+
+// sizes are limits as people give them, in MiB.
+var sizes = []int64{128, 256, 512, 1024, 2048, 4096, 8192}
+
+// scenarios are the shipped ones, made of the measured profiles.
+func scenarios(profiles []*sim.Profile) []*plan {
+	var all []*plan
+	for _, p := range profiles {
+		all = append(all, full(p), steady(p))
+	}
+	byName := map[string]*sim.Profile{}
+	for _, p := range profiles {
+		byName[p.Name] = p
+	}
+	add := func(name string, make func(*sim.Profile) *plan) {
+		if p := byName[name]; p != nil {
+			all = append(all, make(p))
+		}
+	}
+	for _, name := range []string{"gunicorn", "puma-preload", "plateau"} {
+		add(name, day)
+	}
+	for _, name := range []string{"puma", "php-fpm", "plateau"} {
+		add(name, bursts)
+	}
+	for _, name := range []string{"uwsgi", "sidekiq", "plateau"} {
+		add(name, step)
+	}
+	for _, name := range []string{"gunicorn-preload", "node", "puma", "plateau"} {
+		add(name, moved)
+	}
+	for _, name := range []string{"gunicorn-leak", "puma", "leak"} {
+		add(name, grouped)
+	}
+	for _, name := range []string{"gunicorn-leak", "leak"} {
+		add(name, slowStop)
+	}
+	for _, name := range []string{"gunicorn", "uwsgi", "plateau"} {
+		add(name, cpuBound)
+	}
+	for _, pair := range [][2]string{{"puma", "sidekiq"}, {"gunicorn", "celery"}, {"plateau", "leak"}} {
+		if web, jobs := byName[pair[0]], byName[pair[1]]; web != nil && jobs != nil {
+			all = append(all, twoTypes(web, jobs))
+		}
+	}
+	return all
+}
+
+// base is a container for one profile: of the sizes that people give the smallest
+// that holds six warm workers, two CPUs, and requests that wait for others so long
+// that memory, and not the CPU, bounds how many are served at once.
+func base(p *sim.Profile, what string) *plan {
+	s := &plan{Scenario: sim.Scenario{
+		Name: p.Name + " " + what, Seed: 1, Span: 2 * time.Hour, Warm: 30 * time.Minute,
+		CPUs: 2, ReservePercent: 10,
+		Types: []sim.Type{{
+			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 32,
+			Queue: 512, Timeout: 30 * time.Second,
+		}},
+	}}
+	for _, size := range sizes {
+		s.Limit = size * mib
+		s.fits()
+		if s.fit >= 6 {
+			break
+		}
+	}
+	t := &s.Types[0]
+	wall := float64(s.fit*p.Threads) * p.CPU.Seconds() / (0.7 * s.CPUs)
+	t.Wait = max(0, time.Duration(wall*float64(time.Second))-p.Service).Round(time.Millisecond)
+	return s
+}
+
+// alone says of which servers memsup starts every process itself: the others have
+// a master that takes TTIN and TTOU or a command.
+func alone(p *sim.Profile) bool {
+	for _, server := range []string{"gunicorn", "puma", "uwsgi", "unicorn"} {
+		if strings.HasPrefix(strings.ToLower(p.Server), server) {
+			return false
+		}
+	}
+	return true
+}
+
+// fits finds out how many workers there is room for.
+func (s *plan) fits() {
+	s.warm, s.rss = nil, nil
+	room := float64(s.Limit-s.Reserve(s.Limit)) - float64(s.Base)
+	for i := range s.Types {
+		t := &s.Types[i]
+		var own, all float64
+		for _, life := range t.Profile.Lives {
+			last := life[len(life)-1]
+			own += float64(last.Private) / float64(len(t.Profile.Lives))
+			all += float64(last.Private+last.Shared) / float64(len(t.Profile.Lives))
+		}
+		master := float64(max(t.Profile.Base, t.Profile.Shared))
+		if t.Alone {
+			own, master = all, float64(max(0, t.Profile.Base-t.Profile.Shared))
+		}
+		room -= master
+		s.warm, s.rss = append(s.warm, own), append(s.rss, all)
+	}
+	s.fit = max(0, int(room/s.warm[0]))
+}
+
+// most is how many requests a second as many workers as fit can serve.
+func (s *plan) most() float64 {
+	t := &s.Types[0]
+	each := float64(t.Profile.Threads) / (t.Profile.Service + t.Wait).Seconds()
+	cpu := t.Profile.CPU.Seconds()
+	if cpu > 0 {
+		each = min(each, 1/cpu)
+		return min(each*float64(s.fit), 0.95*s.CPUs/cpu)
+	}
+	return each * float64(s.fit)
+}
+
+func full(p *sim.Profile) *plan {
+	s := base(p, "full")
+	s.steady = true
+	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
+	return s
+}
+
+func steady(p *sim.Profile) *plan {
+	s := base(p, "steady")
+	s.steady = true
+	s.Types[0].Load = sim.Steady(round(0.7 * s.most()))
+	return s
+}
+
+func day(p *sim.Profile) *plan {
+	s := base(p, "day")
+	s.Span, s.Warm = 24*time.Hour, time.Hour
+	s.Types[0].Load = sim.Day(round(0.1*s.most()), round(0.95*s.most()), 24*time.Hour)
+	return s
+}
+
+func bursts(p *sim.Profile) *plan {
+	s := base(p, "bursts")
+	s.Types[0].Load = sim.Bursts(round(0.3*s.most()), round(1.2*s.most()), 20*time.Minute, 2*time.Minute)
+	return s
+}
+
+func step(p *sim.Profile) *plan {
+	s := base(p, "step")
+	s.Types[0].Load = sim.Step(round(0.2*s.most()), round(0.95*s.most()), 40*time.Minute)
+	return s
+}
+
+// moved is a limit that somebody lowers to two thirds, by a fortieth of it every 20
+// s, and raises again an hour later.
+func moved(p *sim.Profile) *plan {
+	s := full(p)
+	s.Name, s.steady = p.Name+" moved", false
+	at := 40 * time.Minute
+	for i := int64(1); i <= 13; i++ {
+		s.Limits = append(s.Limits, sim.Limit{At: at, Bytes: s.Limit * (40 - i) / 40})
+		at += 20 * time.Second
+	}
+	s.Limits = append(s.Limits, sim.Limit{At: 100 * time.Minute, Bytes: s.Limit})
+	return s
+}
+
+func grouped(p *sim.Profile) *plan {
+	s := full(p)
+	s.Name = p.Name + " oom.group"
+	s.OOMGroup = true
+	return s
+}
+
+func slowStop(p *sim.Profile) *plan {
+	s := full(p)
+	s.Name = p.Name + " slow stop"
+	s.Types[0].Stop = 20 * time.Second
+	return s
+}
+
+// cpuBound is a load whose requests wait for nobody: more workers than CPUs gain
+// nothing.
+func cpuBound(p *sim.Profile) *plan {
+	s := full(p)
+	s.Name = p.Name + " cpu"
+	s.Types[0].Wait = 0
+	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
+	return s
+}
+
+// twoTypes is a web server that matters more beside job workers.
+func twoTypes(web, jobs *sim.Profile) *plan {
+	s := base(web, "and "+jobs.Name)
+	s.steady = true
+	t := s.Types[0]
+	other := base(jobs, "").Types[0]
+	s.Types[0].Priority, s.Types[0].Weight = 10, 3
+	other.Name = "jobs"
+	s.Types = append(s.Types, other)
+	s.fits()
+	s.Types[0].Load = sim.Steady(round(0.7 * s.most()))
+	for i := range s.Types {
+		s.Types[i].Wait = t.Wait
+	}
+	p := other.Profile
+	s.Types[1].Load = sim.Steady(round(8 * float64(p.Threads) / (p.Service + t.Wait).Seconds()))
+	return s
+}
+
+// round keeps three digits.
+func round(x float64) float64 {
+	if x <= 0 {
+		return 0
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(x))-2)
+	return math.Round(x/unit) * unit
+}
