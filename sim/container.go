@@ -193,7 +193,7 @@ func (c *Container) step(d time.Duration) {
 			w.progress = min(1, w.progress+seconds*c.slowed/max(v.start, 1e-3))
 			if w.progress > 1-1e-9 {
 				w.progress, w.serving = 1, true
-				c.peaked(w, w.life.rows[0].extra, c.now)
+				c.peaked(w, w.life.peaks[0].extra, c.now)
 			}
 		case w.serving && v.rate > 0:
 			each := v.rate / float64(v.serving) * seconds

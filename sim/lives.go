@@ -2,20 +2,20 @@ package sim
 
 import "math/rand/v2"
 
-// course is a life made ready for the simulation: from row to row memory goes in
-// a straight line, and in each stretch one short-lived peak comes.
+// course is a life made ready for the simulation: memory goes in straight lines
+// from point to point, and peaks come beside it.
 type course struct {
-	rows []point
-	// half is the row from which on the end of the life repeats: what is taken
-	// after the last row follows its slope, and its peaks come again.
-	half               int
-	slope, sharedSlope float64 // bytes a request after the last row
+	points []point
+	slope  float64 // bytes a request after the last point
+	peaks  []stretch
+	again  int // of the peaks, the first one of those that come again and again
 }
 
-type point struct {
-	requests, bytes, shared float64
-	extra                   float64 // above bytes, for the time of a request, since the row before
-}
+type point struct{ requests, bytes, shared float64 }
+
+// stretch is a number of requests in which one peak comes: so many bytes above what
+// the worker holds, for the time of a request.
+type stretch struct{ requests, extra float64 }
 
 // least is the smallest peak that is worth an event, in bytes.
 const least = 64 << 10
@@ -25,57 +25,132 @@ const least = 64 << 10
 func (p *Profile) courses(alone bool) []course {
 	all := make([]course, len(p.Lives))
 	for i, life := range p.Lives {
-		c := course{rows: make([]point, len(life))}
-		for j, r := range life {
-			at := point{requests: float64(r.Requests), bytes: float64(r.Private), shared: float64(r.Shared)}
-			if alone {
-				at.bytes, at.shared = at.bytes+at.shared, 0
-			}
-			if extra := float64(r.Peak - r.Private); extra >= least {
-				at.extra = extra
-			}
-			c.rows[j] = at
-		}
-		for c.half < len(life)-2 && 2*life[c.half+1].Requests <= life[len(life)-1].Requests {
-			c.half++
-		}
-		first, last := &c.rows[c.half], &c.rows[len(c.rows)-1]
-		if over := last.requests - first.requests; over > 0 {
-			c.slope = max(0, (last.bytes-first.bytes)/over)
-			c.sharedSlope = min(0, (last.shared-first.shared)/over)
-		}
-		all[i] = c
+		all[i] = life.course(alone)
 	}
+	continued(all)
 	return all
 }
+
+// course parts what a worker holds from its peaks. A sample may have been taken in
+// the midst of a peak: where one alone is above both its neighbours it is no more
+// than that.
+func (rows Life) course(alone bool) course {
+	var c course
+	passed := 0.0
+	for i := range rows {
+		r, before, after := &rows[i], &rows[max(i-1, 0)], &rows[min(i+1, len(rows)-1)]
+		held := r.Private
+		if over := max(before.Private, after.Private); i > 0 && held > over {
+			held = over
+		}
+		at := point{float64(r.Requests), float64(held), float64(r.Shared)}
+		if alone {
+			at.bytes, at.shared = at.bytes+at.shared, 0
+		}
+		extra := float64(r.Peak - held)
+		if extra < least {
+			extra = 0
+		}
+		n := len(c.points)
+		if n > 0 && c.points[n-1].requests == at.requests {
+			c.points[n-1] = at
+			c.peaks[n-1].extra = max(c.peaks[n-1].extra, extra)
+			continue
+		}
+		c.points = append(c.points, at)
+		c.peaks = append(c.peaks, stretch{at.requests - passed, extra})
+		passed = at.requests
+	}
+	// What peaked at the start is no stretch of requests: see Container.step.
+	half := 1
+	for half < len(c.peaks)-1 && 2*c.points[half].requests <= passed {
+		half++
+	}
+	c.again = half
+	return c
+}
+
+// at is what is held after a number of requests.
+func (c *course) at(requests float64) float64 {
+	l := life{course: c, served: requests}
+	l.forward()
+	own, _ := l.bytes()
+	return own
+}
+
+// around is what is held up to a number of requests: the mean over the fifth of
+// them before it, as single samples say little.
+func (c *course) around(requests float64) float64 {
+	const samples = 17
+	sum := 0.0
+	for i := range samples {
+		sum += c.at(requests * (1 - 0.2*float64(i)/(samples-1)))
+	}
+	return sum / samples
+}
+
+// continued says how it goes on after the measured rows, by how the growth of all
+// lives went from one doubling of the requests to the next. A leak grows twice as
+// much in each: it goes on in the slope of the last half. Caches that fill and
+// fragmentation grow less from one to the next, and come to an end.
+func continued(all []course) {
+	var last, before float64 // growth in the last two doublings
+	for i := range all {
+		c := &all[i]
+		n := c.points[len(c.points)-1].requests
+		end, half, quarter := c.around(n), c.around(n/2), c.around(n/4)
+		last += (end - half) / float64(len(all))
+		before += (half - quarter) / float64(len(all))
+	}
+	if last <= 0 {
+		return
+	}
+	part := 2.0
+	if before > 0 {
+		part = min(part, last/before)
+	}
+	for i := range all {
+		c := &all[i]
+		end := c.points[len(c.points)-1]
+		if part >= leaking {
+			c.slope = last / (0.9 * end.requests / 2)
+			continue
+		}
+		for grown := last; len(c.points) < 1<<10 && grown > least; {
+			grown *= part
+			end.requests *= 2
+			end.bytes += grown
+			c.points = append(c.points, end)
+			if part >= 0.95 {
+				part = 0.95
+			}
+		}
+	}
+}
+
+// leaking is from which growth of one doubling over that of the one before it a
+// worker leaks: between what is logarithmic, 1, and what is linear, 2.
+const leaking = 1.5
 
 // life is where one worker is in its course.
 type life struct {
 	*course
 	served float64
-	row    int     // the one passed last
-	passed float64 // requests at which it was passed: after the last row it is no row's own
-	peakAt float64 // requests at which the stretch's peak comes
+	row    int // the point passed last
+
+	stretch int     // of the peaks
+	passed  float64 // requests at which the stretch began
+	peakAt  float64 // requests at which its peak comes
 }
 
 func begin(c *course, r *rand.Rand) life {
-	l := life{course: c}
+	l := life{course: c, stretch: 1}
 	l.drawPeak(r)
 	return l
 }
 
-// next is the row that ends the stretch, and how many requests it has.
-func (l *life) next() (row int, span float64) {
-	row = l.row + 1
-	if row == len(l.rows) {
-		row = l.half + 1
-	}
-	return row, l.rows[row].requests - l.rows[row-1].requests
-}
-
 func (l *life) drawPeak(r *rand.Rand) {
-	_, span := l.next()
-	l.peakAt = l.passed + r.Float64()*span
+	l.peakAt = l.passed + r.Float64()*l.peaks[l.stretch].requests
 }
 
 // serve goes on by a number of requests and calls peaked for each peak that comes,
@@ -84,28 +159,38 @@ func (l *life) drawPeak(r *rand.Rand) {
 func (l *life) serve(requests float64, r *rand.Rand, peaked func(extra, part float64)) {
 	from := l.served
 	l.served += requests
+	l.forward()
 	for {
-		row, span := l.next()
-		if l.peakAt >= from && l.peakAt < l.served && l.rows[row].extra > 0 {
-			peaked(l.rows[row].extra, (l.peakAt-from)/requests)
+		s := &l.peaks[l.stretch]
+		if s.extra > 0 && l.peakAt >= from && l.peakAt < l.served {
+			peaked(s.extra, (l.peakAt-from)/requests)
 		}
-		if l.passed+span > l.served {
+		if l.passed+s.requests > l.served {
 			return
 		}
-		l.passed += span
-		l.row = row
+		l.passed += s.requests
+		if l.stretch++; l.stretch == len(l.peaks) {
+			l.stretch = l.again
+		}
 		l.drawPeak(r)
+	}
+}
+
+// forward finds the point that was passed last.
+func (l *life) forward() {
+	for l.row+1 < len(l.points) && l.points[l.row+1].requests <= l.served {
+		l.row++
 	}
 }
 
 // bytes is what the worker holds at its count of requests, peaks left out, and
 // shared what it still shares with its master.
 func (l *life) bytes() (own, shared float64) {
-	last := &l.rows[len(l.rows)-1]
-	if over := l.served - last.requests; over >= 0 {
-		return last.bytes + over*l.slope, max(0, last.shared+over*l.sharedSlope)
+	a := &l.points[l.row]
+	if l.row+1 == len(l.points) {
+		return a.bytes + (l.served-a.requests)*l.slope, a.shared
 	}
-	a, b := &l.rows[l.row], &l.rows[l.row+1]
+	b := &l.points[l.row+1]
 	part := (l.served - a.requests) / (b.requests - a.requests)
 	return a.bytes + part*(b.bytes-a.bytes), a.shared + part*(b.shared-a.shared)
 }

@@ -26,8 +26,8 @@ func leak(rate int64, after, stop time.Duration) Type {
 	row := Row{Private: 10 * mib, Peak: 10 * mib}
 	last := Row{Requests: int64(after.Seconds()*each) + 1, Private: 10 * mib, Peak: 10 * mib}
 	more := last
-	more.Requests *= 3
-	more.Private += 2 * last.Requests * rate / each
+	more.Requests += 1e6
+	more.Private += 1e6 * rate / each
 	more.Peak = more.Private
 	p.Lives = []Life{{row, last, more}}
 	return Type{Name: "leak", Profile: p, Min: 1, Max: 1, Load: Steady(2 * each)}

@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Oracle is a controller that knows what others have to guess: how each worker's
 // memory will go, how much the peaks take, when the limit changes and what will be
@@ -17,14 +20,10 @@ type Oracle struct {
 	// Reserve says that the scenario's reserve is kept free, though peaks may take
 	// of it.
 	Reserve bool
-
-	missing []int // by type, to be started anew
 }
 
-// Begin forgets everything.
-func (o *Oracle) Begin(c *Container) {
-	o.missing = make([]int, len(c.s.Types))
-}
+// Begin has nothing to forget.
+func (o *Oracle) Begin(*Container) {}
 
 // Ended needs no answer.
 func (o *Oracle) Ended(*Container, *Worker, End) {}
@@ -86,7 +85,8 @@ func (o *Oracle) later(c *Container, w *Worker, ahead time.Duration) float64 {
 		l.served += c.each(w.Type) * ahead.Seconds()
 	}
 	now, _ := w.own()
-	then, _ := l.ahead()
+	l.forward()
+	then, _ := l.bytes()
 	return max(now, then)
 }
 
@@ -98,14 +98,6 @@ func (c *Container) each(kind int) float64 {
 		return v.most
 	}
 	return min(v.most, v.arrive/float64(v.serving)*1.25)
-}
-
-// ahead is bytes for a count of requests that was set forward.
-func (l *life) ahead() (own, shared float64) {
-	for l.row+2 < len(l.rows) && l.rows[l.row+1].requests <= l.served {
-		l.row++
-	}
-	return l.bytes()
 }
 
 func (o *Oracle) start(c *Container) {
@@ -140,9 +132,7 @@ func (o *Oracle) fits(c *Container, kind int) bool {
 	for i := range c.services[kind].courses {
 		l := life{course: &c.services[kind].courses[i]}
 		own, _ := l.bytes()
-		l.served = c.each(kind) * o.Ahead.Seconds()
-		then, _ := l.ahead()
-		most = max(most, own, then)
+		most = max(most, own, l.course.at(c.each(kind)*o.Ahead.Seconds()))
 	}
 	return o.held(c, o.Ahead)+most <= o.room(c, o.Ahead)
 }
@@ -157,7 +147,7 @@ func (o *Oracle) largest(c *Container, kind int) (best *Worker) {
 		}
 		own, _ := w.own()
 		if kind < 0 {
-			own -= w.life.rows[0].bytes
+			own -= w.life.points[0].bytes
 			own /= 1 + float64(c.services[w.Type].Priority)
 		}
 		if best == nil || own > gain {
@@ -204,32 +194,43 @@ func Search(s *Scenario, reserve bool) (Result, *Oracle) {
 		best.Counts = append(best.Counts, counts)
 	}
 	r := Run(s, best, 0)
-	try := func(change func(*Oracle)) {
+	margins := s.peaks()
+	// try takes over a change where it is better, and says whether nobody was
+	// killed.
+	try := func(change func(*Oracle)) bool {
+		if r.Kills == 0 && r.Lost.All() <= 1e-4*r.Arrived {
+			return true
+		}
 		o := &Oracle{Reserve: reserve, Ahead: best.Ahead, Margin: best.Margin}
 		for _, counts := range best.Counts {
-			o.Counts = append(o.Counts, append([]int(nil), counts...))
+			o.Counts = append(o.Counts, slices.Clone(counts))
 		}
 		change(o)
-		if next := Run(s, o, 0); better(&next, &r) {
+		next := Run(s, o, 0)
+		if better(&next, &r) {
 			r, best = next, o
 		}
+		return next.Kills == 0
 	}
-	margins := s.peaks()
 	for kind := range s.Types {
 		for n := s.Types[kind].Min; n <= s.Types[kind].Max; n++ {
 			for _, margin := range margins {
-				try(func(o *Oracle) {
+				if try(func(o *Oracle) {
 					o.Margin = margin
 					for part := range o.Counts {
 						o.Counts[part][kind] = n
 					}
-				})
+				}) {
+					break
+				}
 			}
 		}
 	}
 	for _, ahead := range []time.Duration{5 * time.Second, 10 * time.Minute, time.Hour} {
 		for _, margin := range margins {
-			try(func(o *Oracle) { o.Ahead, o.Margin = ahead, margin })
+			if try(func(o *Oracle) { o.Ahead, o.Margin = ahead, margin }) {
+				break
+			}
 		}
 	}
 	for part := range best.Counts {
@@ -256,7 +257,7 @@ func (s *Scenario) peaks() []int64 {
 	var most float64
 	for i := range s.Types {
 		for _, c := range s.Types[i].Profile.courses(s.Types[i].Alone) {
-			for _, p := range c.rows {
+			for _, p := range c.peaks {
 				most = max(most, p.extra)
 			}
 		}

@@ -213,8 +213,8 @@ func (p *parser) row(fields []string) error {
 		return fmt.Errorf("peak %d is under private %d", r.Peak, r.Private)
 	case last < 0 && r.Requests != 0:
 		return fmt.Errorf("life %d begins at %d requests; the first row is taken at 0", life, r.Requests)
-	case last >= 0 && r.Requests <= (*rows)[last].Requests:
-		return fmt.Errorf("requests %d is not above the row before, %d", r.Requests, (*rows)[last].Requests)
+	case last >= 0 && r.Requests < (*rows)[last].Requests:
+		return fmt.Errorf("requests %d is under the row before, %d", r.Requests, (*rows)[last].Requests)
 	case last >= 0 && r.Seconds < (*rows)[last].Seconds:
 		return fmt.Errorf("seconds %g is under the row before, %g", r.Seconds, (*rows)[last].Seconds)
 	}
@@ -233,8 +233,8 @@ func (p *parser) complete() error {
 		return fmt.Errorf("no rows; write %q and a row for each measurement", columns)
 	}
 	for i, life := range f.Lives {
-		if len(life) < 2 {
-			return fmt.Errorf("life %d has one row; two are the least", i+1)
+		if life[len(life)-1].Requests == 0 {
+			return fmt.Errorf("life %d has no row after its first request", i+1)
 		}
 	}
 	if f.Service <= 0 {

@@ -39,7 +39,7 @@ func (w *Worker) CPU() time.Duration { return time.Duration(w.used * float64(tim
 // it has in common with its master, peaks left out.
 func (w *Worker) own() (own, shared float64) {
 	if w.progress < 1 {
-		first := &w.life.rows[0]
+		first := &w.life.points[0]
 		return first.bytes * w.progress, first.shared
 	}
 	return w.life.bytes()

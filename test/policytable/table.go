@@ -35,15 +35,19 @@ func newTable(s *plan) table {
 		peers = several
 	}
 	for i := range peers {
-		kept := peers[i].best(s, true)
+		kept, free := peers[i].best(s)
 		t.peers = append(t.peers, kept)
-		if free := peers[i].best(s, false); !s.keeps(&free.Result) && free.Work > kept.Work {
+		if !s.keeps(&free.Result) && free.Work > kept.Work {
 			free.who += ", reserve unkept"
 			t.peers = append(t.peers, free)
 		}
 	}
 	t.oracle = oracle(s, true)
-	t.reckless = oracle(s, false)
+	t.reckless = t.oracle
+	t.reckless.who += ", reserve unkept"
+	if !s.perfect(&t.oracle.Result) {
+		t.reckless = oracle(s, false)
+	}
 	// An oracle is not behind anybody who is killed as little.
 	for _, r := range append([]row{t.memsup}, t.peers...) {
 		if s.keeps(&r.Result) && better(s, &r.Result, &t.oracle.Result, true) {

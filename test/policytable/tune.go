@@ -23,7 +23,7 @@ type peer struct {
 // single are the peers that know one type of workers.
 var single = []peer{
 	{"fixed number", func(s *plan) (all []contender) {
-		for n := 1; n <= s.Types[0].Max; n++ {
+		for n := 1; n <= min(s.Types[0].Max, 2*s.fit+4); n++ {
 			all = append(all, contender{fmt.Sprint(n), &fixed{[]int{n}}})
 		}
 		return all
@@ -99,7 +99,7 @@ var several = []peer{{"fixed numbers", func(s *plan) (all []contender) {
 
 // counts are the numbers of workers around what fits.
 func (s *plan) counts() (all []int) {
-	for n := max(1, s.fit/2); n <= min(s.Types[0].Max, s.fit*2); n++ {
+	for n := max(1, s.fit/2); n <= min(s.Types[0].Max, s.fit*3/2+3); n++ {
 		all = append(all, n)
 	}
 	return all
@@ -150,17 +150,27 @@ func memsup(s *plan) *sim.Memsup {
 // keeps says whether the reserve was kept, but for one part in a hundred.
 func (s *plan) keeps(r *sim.Result) bool { return r.OverReserve <= s.Span/100 }
 
-// best is a peer's best configuration: the fewest kills, then the most work. Where
-// kept is set those that keep the reserve come first.
-func (p *peer) best(s *plan, kept bool) row {
-	var best row
+// best is what a peer does in its best configuration: the one with the fewest kills,
+// then with the most work. Of those that keep the reserve, and of all.
+func (p *peer) best(s *plan) (kept, free row) {
 	for _, c := range p.tries(s) {
 		r := row{who: p.name, config: c.config, Result: sim.Run(&s.Scenario, c.control, 0)}
-		if best.who == "" || better(s, &r.Result, &best.Result, kept) {
-			best = r
+		if kept.who == "" || better(s, &r.Result, &kept.Result, true) {
+			kept = r
+		}
+		if free.who == "" || better(s, &r.Result, &free.Result, false) {
+			free = r
+		}
+		if s.perfect(&kept.Result) {
+			break
 		}
 	}
-	return best
+	return kept, free
+}
+
+// perfect says whether nothing is left to be better at.
+func (s *plan) perfect(r *sim.Result) bool {
+	return r.Kills == 0 && s.keeps(r) && r.Lost.All() <= 1e-4*r.Arrived
 }
 
 func better(s *plan, a, b *sim.Result, kept bool) bool {
