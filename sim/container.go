@@ -46,7 +46,7 @@ type service struct {
 	most    float64 // requests a second that one worker can serve
 	start   float64 // seconds
 	stop    time.Duration
-	peak    time.Duration // how long a peak of memory lasts
+	peak    time.Duration // how long a peak of memory lasts: half of a long request
 	master  float64       // bytes
 	weight  float64
 
@@ -66,7 +66,7 @@ type peak struct {
 }
 
 const (
-	longestStep  = time.Second
+	longestStep  = 2 * time.Second
 	shortestStep = 10 * time.Millisecond
 	killTakes    = 50 * time.Millisecond
 	anew         = 10 * time.Second // from the end of a container to its next start
@@ -102,14 +102,14 @@ func newContainer(s *Scenario, control Controller, record time.Duration) *Contai
 		rand:   rand.New(rand.NewPCG(s.Seed, 0x6d656d737570)),
 		counts: make([]uint16, 0, s.Span/counted+1),
 	}
-	c.r.Served = make([]float64, len(s.Types))
+	c.r.Runs, c.r.Served = 1, make([]float64, len(s.Types))
 	for i := range s.Types {
 		t := &s.Types[i]
 		p := t.Profile
 		v := service{
 			Type: t, courses: p.courses(t.Alone), threads: float64(p.Threads), weight: t.Weight,
 			wall: (p.Service + t.Wait).Seconds(), cpu: p.CPU.Seconds(), start: p.Start.Seconds(),
-			stop: max(p.Stop, t.Stop) + p.Service + t.Wait, peak: max(p.P99, p.Service) + t.Wait,
+			stop: max(p.Stop, t.Stop) + p.Service + t.Wait, peak: (max(p.P99, p.Service) + t.Wait) / 2,
 			master: float64(max(p.Base, p.Shared)),
 		}
 		if t.Alone {
@@ -236,9 +236,8 @@ func (c *Container) measure() {
 		anon += c.services[i].master
 	}
 	for _, w := range c.live {
-		own, shared := w.own()
-		w.high = max(w.high, own+shared+w.extra)
-		anon += own
+		w.hold()
+		anon += w.own
 	}
 	c.anon = anon
 }
@@ -291,6 +290,7 @@ func (c *Container) Start(kind, index int) *Worker {
 	}
 	courses := c.services[kind].courses
 	*w = Worker{Type: kind, Index: index, Since: c.now, life: begin(&courses[c.rand.IntN(len(courses))], c.rand)}
+	w.hold()
 	c.live = append(c.live, w)
 	if c.now >= c.s.Warm {
 		c.r.Starts++

@@ -4,6 +4,13 @@ package sim
 // the step or at the highest of the peaks in it, it kills the largest.
 func (c *Container) killWhereFull() {
 	for {
+		all := 0.0
+		for i := range c.peaks {
+			all += c.peaks[i].size
+		}
+		if c.anon+all <= float64(c.limit) {
+			return
+		}
 		top := 0.0
 		for i := range c.peaks {
 			at, sum := c.peaks[i].from, 0.0
@@ -20,8 +27,7 @@ func (c *Container) killWhereFull() {
 		var victim *Worker
 		size := 0.0
 		for _, w := range c.live {
-			own, shared := w.own()
-			if rss := own + shared + w.extra; victim == nil || rss > size {
+			if rss := w.own + w.shared + w.extra; victim == nil || rss > size {
 				victim, size = w, rss
 			}
 		}

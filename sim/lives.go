@@ -128,6 +128,16 @@ func continued(all []course) {
 	}
 }
 
+// Leaks says whether the workers grow without end.
+func (p *Profile) Leaks() bool {
+	for _, c := range p.courses(false) {
+		if c.slope > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // leaking is from which growth of one doubling over that of the one before it a
 // worker leaks: between what is logarithmic, 1, and what is linear, 2.
 const leaking = 1.5

@@ -34,10 +34,10 @@ func (o *Oracle) Look(c *Container) time.Duration {
 	o.relieve(c)
 	for _, w := range c.live {
 		if w.progress < 1 {
-			return 100 * time.Millisecond
+				return 200 * time.Millisecond
 		}
 	}
-	return 500 * time.Millisecond
+	return time.Second
 }
 
 // target is how many of a type are to run when a worker started now will serve.
@@ -84,10 +84,9 @@ func (o *Oracle) later(c *Container, w *Worker, ahead time.Duration) float64 {
 	if w.ends == 0 {
 		l.served += c.each(w.Type) * ahead.Seconds()
 	}
-	now, _ := w.own()
 	l.forward()
 	then, _ := l.bytes()
-	return max(now, then)
+	return max(w.own, then)
 }
 
 // each is how many requests a second a worker of a type serves now, at most what
@@ -145,7 +144,7 @@ func (o *Oracle) largest(c *Container, kind int) (best *Worker) {
 		if w.ends > 0 || kind >= 0 && w.Type != kind || kind < 0 && w.progress < 1 {
 			continue
 		}
-		own, _ := w.own()
+		own := w.own
 		if kind < 0 {
 			own -= w.life.points[0].bytes
 			own /= 1 + float64(c.services[w.Type].Priority)
@@ -164,7 +163,7 @@ func (o *Oracle) relieve(c *Container) {
 		for i := range c.services {
 			ahead = max(ahead, c.services[i].stop)
 		}
-		ahead += time.Second
+		ahead += 2 * time.Second // until this has been seen
 		if o.held(c, ahead) <= o.room(c, ahead) {
 			return
 		}
@@ -176,16 +175,46 @@ func (o *Oracle) relieve(c *Container) {
 	}
 }
 
-// Search finds the plan of an oracle that does most work, of those that are killed
-// least, and what comes of it.
-func Search(s *Scenario, reserve bool) (Result, *Oracle) {
+// Rules are what is asked of a controller besides work.
+type Rules struct {
+	// Reserve says that the scenario's reserve is kept free, but for a hundredth
+	// of the time.
+	Reserve bool
+	// Changes are the most starts and stops an hour after Scenario.Warm.
+	Changes float64
+}
+
+// Keep says whether a result keeps the rules.
+func (u Rules) Keep(s *Scenario, r *Result) bool {
+	return r.Changes(s) <= u.Changes && (!u.Reserve || r.Over(s) <= 0.01)
+}
+
+// Better says whether a result is better than another one: fewer are killed, else it
+// keeps the rules, else more work is done.
+func (u Rules) Better(s *Scenario, a, b *Result) bool {
+	if a.Kills != b.Kills {
+		return a.Kills < b.Kills
+	}
+	if x, y := u.Keep(s, a), u.Keep(s, b); x != y {
+		return x
+	}
+	return a.Work > b.Work
+}
+
+// Perfect says whether nothing is left to be better at.
+func (u Rules) Perfect(s *Scenario, r *Result) bool {
+	return r.Kills == 0 && u.Keep(s, r) && r.Lost.All() <= 1e-4*r.Arrived
+}
+
+// Search finds the best plan of an oracle by some rules, and what comes of it.
+func Search(s *Scenario, rules Rules) (Result, *Oracle) {
 	parts := 1
 	for i := range s.Types {
 		if len(s.Types[i].Load.Points) > 1 || len(s.Limits) > 0 {
 			parts = 4
 		}
 	}
-	best := &Oracle{Reserve: reserve, Ahead: time.Minute}
+	best := &Oracle{Reserve: rules.Reserve, Ahead: time.Minute}
 	for range parts {
 		counts := make([]int, len(s.Types))
 		for k := range counts {
@@ -193,42 +222,47 @@ func Search(s *Scenario, reserve bool) (Result, *Oracle) {
 		}
 		best.Counts = append(best.Counts, counts)
 	}
-	r := Run(s, best, 0)
+	r := RunSeeds(s, best)
 	margins := s.peaks()
-	// try takes over a change where it is better, and says whether nobody was
-	// killed.
-	try := func(change func(*Oracle)) bool {
-		if r.Kills == 0 && r.Lost.All() <= 1e-4*r.Arrived {
-			return true
+	// try takes over a change where it is better, and says whether it was, and
+	// whether nobody was killed.
+	try := func(change func(*Oracle)) (gained, lives bool) {
+		if rules.Perfect(s, &r) {
+			return false, true
 		}
-		o := &Oracle{Reserve: reserve, Ahead: best.Ahead, Margin: best.Margin}
+		o := &Oracle{Reserve: rules.Reserve, Ahead: best.Ahead, Margin: best.Margin}
 		for _, counts := range best.Counts {
 			o.Counts = append(o.Counts, slices.Clone(counts))
 		}
 		change(o)
-		next := Run(s, o, 0)
-		if better(&next, &r) {
+		next := RunSeeds(s, o)
+		if gained = rules.Better(s, &next, &r); gained {
 			r, best = next, o
 		}
-		return next.Kills == 0
+		return gained, next.Kills == 0
 	}
 	for kind := range s.Types {
-		for n := s.Types[kind].Min; n <= s.Types[kind].Max; n++ {
+		for n, vain := s.Types[kind].Min+1, 0; n <= s.Types[kind].Max && vain < 5; n++ {
+			vain++
 			for _, margin := range margins {
-				if try(func(o *Oracle) {
+				gained, lives := try(func(o *Oracle) {
 					o.Margin = margin
 					for part := range o.Counts {
 						o.Counts[part][kind] = n
 					}
-				}) {
+				})
+				if gained {
+					vain = 0
+				}
+				if lives {
 					break
 				}
 			}
 		}
 	}
-	for _, ahead := range []time.Duration{5 * time.Second, 10 * time.Minute, time.Hour} {
+	for _, ahead := range []time.Duration{5 * time.Second, 10 * time.Minute, time.Hour, s.Span} {
 		for _, margin := range margins {
-			if try(func(o *Oracle) { o.Ahead, o.Margin = ahead, margin }) {
+			if _, lives := try(func(o *Oracle) { o.Ahead, o.Margin = ahead, margin }); lives {
 				break
 			}
 		}
@@ -241,14 +275,6 @@ func Search(s *Scenario, reserve bool) (Result, *Oracle) {
 		}
 	}
 	return r, best
-}
-
-// better is fewer kills, then more work.
-func better(a, b *Result) bool {
-	if a.Kills != b.Kills {
-		return a.Kills < b.Kills
-	}
-	return a.Work > b.Work
 }
 
 // peaks are sums of the largest peaks of the profiles: none, one, two and four at

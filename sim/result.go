@@ -7,6 +7,7 @@ import (
 
 // Result is what a simulation came to.
 type Result struct {
+	Runs int // that it sums up
 	// Work is the time that served requests took, weighted, in seconds.
 	Work float64
 	// Served are the requests of each type that were served, Arrived all that came.
@@ -36,9 +37,41 @@ type Losses struct {
 // All is their sum.
 func (l *Losses) All() float64 { return l.Full + l.Waited + l.Killed }
 
+// RunSeeds runs a scenario with its seed and with each of its further ones, and sums
+// the results up: kills and requests of all of them, and of instants and numbers of
+// workers the latest and the most.
+func RunSeeds(s *Scenario, control Controller) Result {
+	sum := Run(s, control, 0)
+	one := *s
+	for _, one.Seed = range s.Seeds {
+		r := Run(&one, control, 0)
+		sum.Runs++
+		sum.Work += r.Work
+		for i := range r.Served {
+			sum.Served[i] += r.Served[i]
+		}
+		sum.Arrived += r.Arrived
+		sum.Lost.Full += r.Lost.Full
+		sum.Lost.Waited += r.Lost.Waited
+		sum.Lost.Killed += r.Lost.Killed
+		sum.Kills += r.Kills
+		sum.Starts += r.Starts
+		sum.Stops += r.Stops
+		sum.OverReserve += r.OverReserve
+		sum.Settle = max(sum.Settle, r.Settle)
+		sum.Most = max(sum.Most, r.Most)
+	}
+	return sum
+}
+
 // Changes are the starts and stops an hour after Scenario.Warm.
 func (r *Result) Changes(s *Scenario) float64 {
-	return float64(r.Starts+r.Stops) / (s.Span - s.Warm).Hours()
+	return float64(r.Starts+r.Stops) / float64(r.Runs) / (s.Span - s.Warm).Hours()
+}
+
+// Over is the part of the time that less than the reserve was free, from 0 to 1.
+func (r *Result) Over(s *Scenario) float64 {
+	return float64(r.OverReserve) / float64(r.Runs) / float64(s.Span)
 }
 
 // Instant is a picture of the container.

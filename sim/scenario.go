@@ -18,8 +18,10 @@ import (
 type Scenario struct {
 	Name string
 	// Seed chooses what chance brings: which of the measured lives a worker
-	// leads, and when in a stretch its peak comes.
-	Seed uint64
+	// leads, and when in a stretch its peak comes. Seeds are more of them, for
+	// RunSeeds.
+	Seed  uint64
+	Seeds []uint64
 	// Span is how long the simulation runs, Warm how long of it counts as the
 	// start: starts and stops are counted after it.
 	Span, Warm time.Duration

@@ -13,6 +13,8 @@ type Worker struct {
 	progress float64 // of its start, from 0 to 1
 	ends     time.Duration
 	end      End
+	own      float64       // what the container would get back if it ended, in bytes, peaks left out
+	shared   float64       // what it has in common with its master, in bytes
 	extra    float64       // a peak of its memory, in bytes
 	until    time.Duration // of the peak
 	high     float64       // the most memory that it ever had, in bytes
@@ -35,28 +37,23 @@ func (w *Worker) Busy() float64 { return w.busy }
 // CPU is the CPU time that it has used.
 func (w *Worker) CPU() time.Duration { return time.Duration(w.used * float64(time.Second)) }
 
-// own is what the container would get back if it ended, in bytes, and shared what
-// it has in common with its master, peaks left out.
-func (w *Worker) own() (own, shared float64) {
+// hold finds out what it holds now.
+func (w *Worker) hold() {
 	if w.progress < 1 {
 		first := &w.life.points[0]
-		return first.bytes * w.progress, first.shared
+		w.own, w.shared = first.bytes*w.progress, first.shared
+	} else {
+		w.own, w.shared = w.life.bytes()
 	}
-	return w.life.bytes()
+	w.high = max(w.high, w.own+w.shared+w.extra)
 }
 
 // Private is what the container would get back if the worker ended, in bytes.
-func (w *Worker) Private() int64 {
-	own, _ := w.own()
-	return int64(own + w.extra)
-}
+func (w *Worker) Private() int64 { return int64(w.own + w.extra) }
 
 // RSS is its resident anonymous memory in bytes, what it shares with its master
 // included.
-func (w *Worker) RSS() int64 {
-	own, shared := w.own()
-	return int64(own + shared + w.extra)
-}
+func (w *Worker) RSS() int64 { return int64(w.own + w.shared + w.extra) }
 
 // MaxRSS is the most that its RSS ever was, in bytes: getrusage's ru_maxrss.
 func (w *Worker) MaxRSS() int64 { return int64(w.high) }

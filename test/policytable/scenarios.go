@@ -18,8 +18,9 @@ type plan struct {
 	warm, rss []float64
 	// fit is how many warm workers of the first type are held beside the reserve.
 	fit int
-	// steady says that nothing changes from outside.
-	steady bool
+	// steady says that nothing changes from outside, and leaks that some workers
+	// grow without end.
+	steady, leaks bool
 }
 
 // sizes are limits as people give them, in MiB.
@@ -74,7 +75,7 @@ func scenarios(profiles []*sim.Profile) []*plan {
 // that memory, and not the CPU, bounds how many are served at once.
 func base(p *sim.Profile, what string) *plan {
 	s := &plan{Scenario: sim.Scenario{
-		Name: p.Name + " " + what, Seed: 1, Span: 2 * time.Hour, Warm: 30 * time.Minute,
+		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2}, Span: 2 * time.Hour, Warm: 30 * time.Minute,
 		CPUs: 2, ReservePercent: 10,
 		Types: []sim.Type{{
 			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 32,
@@ -107,10 +108,11 @@ func alone(p *sim.Profile) bool {
 
 // fits finds out how many workers there is room for.
 func (s *plan) fits() {
-	s.warm, s.rss = nil, nil
+	s.warm, s.rss, s.leaks = nil, nil, false
 	room := float64(s.Limit-s.Reserve(s.Limit)) - float64(s.Base)
 	for i := range s.Types {
 		t := &s.Types[i]
+		s.leaks = s.leaks || t.Profile.Leaks()
 		var own, all float64
 		for _, life := range t.Profile.Lives {
 			last := life[len(life)-1]
@@ -155,8 +157,8 @@ func steady(p *sim.Profile) *plan {
 
 func day(p *sim.Profile) *plan {
 	s := base(p, "day")
-	s.Span, s.Warm = 24*time.Hour, time.Hour
-	s.Types[0].Load = sim.Day(round(0.1*s.most()), round(0.95*s.most()), 24*time.Hour)
+	s.Span, s.Warm = 12*time.Hour, time.Hour
+	s.Types[0].Load = sim.Day(round(0.1*s.most()), round(0.95*s.most()), s.Span)
 	return s
 }
 
@@ -200,12 +202,12 @@ func slowStop(p *sim.Profile) *plan {
 	return s
 }
 
-// cpuBound is a load whose requests wait for nobody: more workers than CPUs gain
-// nothing.
+// cpuBound is a load for which half as many workers as fit use up the CPUs: more of
+// them gain nothing.
 func cpuBound(p *sim.Profile) *plan {
 	s := full(p)
 	s.Name = p.Name + " cpu"
-	s.Types[0].Wait = 0
+	s.CPUs = round(0.5 * s.most() * p.CPU.Seconds())
 	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
 	return s
 }
