@@ -72,6 +72,8 @@ func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 				(l.now-w.Since >= lasting && l.ends(total, warning(w)) || total > 0 && l.bare(total) < l.hard(w))
 			switch {
 			case total <= 0 || size <= expected:
+			case len(l.o.Workers) == 1 && l.now-w.Since < lasting && !l.o.OOMGroup:
+				// Nobody else is there to suffer, and it may be as large as it gets.
 			case seen && (low || late):
 				starting.offer(l, i, w.Growth)
 			case low:

@@ -40,8 +40,10 @@ func (k *track) follow(w *Worker, now time.Duration) {
 		return
 	}
 	if !k.begun {
-		*k = track{life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest,
-			lows: [2]int64{cost, cost}, lowsAt: now}
+		*k = track{
+			life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest,
+			lows: [2]int64{cost, cost}, lowsAt: now,
+		}
 	}
 	k.judged = false
 	k.peak = max(k.peak, cost)

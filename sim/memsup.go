@@ -61,8 +61,8 @@ const (
 	stopping
 )
 
-// own is memsup's own anonymous memory, in bytes.
-const own = 3 << 20
+// Own is memsup's own anonymous memory, in bytes.
+const Own = 3 << 20
 
 // The supervisor's times.
 const (
@@ -77,7 +77,7 @@ const (
 // Begin forgets everything.
 func (m *Memsup) Begin(c *Container) {
 	*m = Memsup{Signal: m.Signal, Youngest: m.Youngest, blind: m.blind}
-	m.config.ReservePercent = c.s.ReservePercent
+	m.config.Reserve, m.config.ReservePercent = c.s.ReserveBytes, c.s.ReservePercent
 	for i := range c.s.Types {
 		t := &c.s.Types[i]
 		m.config.Types = append(m.config.Types, policy.Type{
@@ -216,8 +216,8 @@ func (m *Memsup) observe(c *Container) {
 	o := &m.seen
 	cache, active := c.Cache()
 	o.Now, o.Limit, o.Limited, o.OOMGroup = c.now, c.limit, true, c.s.OOMGroup
-	o.Used = c.Anon() + own + cache
-	o.Available = o.Limit - c.Anon() - own
+	o.Used = c.Anon() + Own + cache
+	o.Available = o.Limit - c.Anon() - Own
 	o.Headroom = o.Available - active
 	o.OOMKills, o.MaxEvents = c.kills, c.reached+c.kills
 	o.PressureSome = int64(1000 * c.Pressure())

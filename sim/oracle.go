@@ -34,7 +34,7 @@ func (o *Oracle) Look(c *Container) time.Duration {
 	o.relieve(c)
 	for _, w := range c.live {
 		if w.progress < 1 {
-				return 200 * time.Millisecond
+			return 200 * time.Millisecond
 		}
 	}
 	return time.Second

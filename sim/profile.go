@@ -199,8 +199,10 @@ func (p *parser) row(fields []string) error {
 		text string
 		to   *int64
 	}{
-		{"requests", fields[1], &r.Requests}, {"private", fields[3], &r.Private},
-		{"peak", fields[4], &r.Peak}, {"shared", fields[5], &r.Shared},
+		{"requests", fields[1], &r.Requests},
+		{"private", fields[3], &r.Private},
+		{"peak", fields[4], &r.Peak},
+		{"shared", fields[5], &r.Shared},
 	} {
 		if *c.to, err = whole(c.text, 0, most); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)

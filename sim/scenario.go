@@ -33,8 +33,10 @@ type Scenario struct {
 	// OOMGroup is memory.oom.group: one kill by the kernel ends the container,
 	// which starts anew ten seconds later.
 	OOMGroup bool
-	// ReservePercent is the part of the limit to keep free of workers.
+	// ReservePercent is the part of the limit to keep free of workers; where it is
+	// 0, ReserveBytes are.
 	ReservePercent float64
+	ReserveBytes   int64
 	// Base is anonymous memory of others, in bytes, besides the profiles' own.
 	Base int64
 	// Cache is the page cache that the container would fill, in bytes, and Active
@@ -75,7 +77,7 @@ type Type struct {
 
 // Reserve is what a policy keeps free of workers under a limit, in bytes.
 func (s *Scenario) Reserve(limit int64) int64 {
-	c := policy.Config{ReservePercent: s.ReservePercent}
+	c := policy.Config{Reserve: s.ReserveBytes, ReservePercent: s.ReservePercent}
 	return c.ReserveFor(limit)
 }
 

@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"spawn":      {},
 	"trap":       {},
 	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},
-	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "record", "spawn", "supervisor"},
+	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "record", "sim", "spawn", "supervisor"},
 }
 
 // impure are imports that would give package policy a clock, a file or a

@@ -16,25 +16,42 @@ import (
 )
 
 func planCommand() *cobra.Command {
+	var q planned
 	var trace string
 	cmd := &cobra.Command{
-		Use:   "plan --trace FILE",
+		Use:   "plan --limit SIZE --worker SIZE [--shared SIZE] | --trace FILE",
 		Short: "Show what memsup would do, without doing it",
-		Long: `Plan decides again what memsup run --record FILE recorded, and shows each decision,
-memory and the number of workers over time. Before a decision that would be another
-one now stands - for what was decided then, and + for what is decided now.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if trace == "" {
-				return errors.New("cannot plan: nothing to go by; write --trace FILE, of memsup run --record FILE")
+		Long: `Plan shows how many workers of a size fit under a limit, and how memsup gets there.
+
+With --trace it decides again what memsup run --record FILE recorded, and shows each
+decision, memory and the number of workers over time. Before a decision that would be
+another one now stands - for what was decided then, and + for what is decided now.`,
+		DisableFlagsInUseLine: true,
+		Args:                  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			sizes := cmd.Flags().Changed("limit") || cmd.Flags().Changed("worker") || cmd.Flags().Changed("shared")
+			switch {
+			case trace != "" && sizes:
+				err = errors.New("both sizes and a recording; write --limit and --worker, or --trace")
+			case trace != "":
+				err = planTrace(cmd.OutOrStdout(), trace)
+			default:
+				err = q.plan(cmd.OutOrStdout())
 			}
-			if err := planTrace(cmd.OutOrStdout(), trace); err != nil {
+			if err != nil {
 				return fmt.Errorf("cannot plan: %w", err)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&trace, "trace", "", "`FILE` that memsup run --record wrote")
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&q.limit, "limit", "", "`SIZE` of the container's memory limit")
+	fs.StringVar(&q.worker, "worker", "", "`SIZE` of what one worker has for itself")
+	fs.StringVar(&q.shared, "shared", "0", "`SIZE` of what the workers share, as with preload")
+	fs.StringVar(&q.reserve, "reserve", "10%", "`SIZE` or percentage of the limit to keep free of workers")
+	fs.IntVar(&q.most, "max", 1000, "most workers to run")
+	fs.StringVar(&trace, "trace", "", "`FILE` that memsup run --record wrote")
 	return cmd
 }
 
@@ -131,7 +148,7 @@ func (p *replayed) print(out io.Writer) {
 	if p.decision+p.others > 0 {
 		head := table{rows: [][]string{{" ", "AT", "ACTION", "WORKER", "REASON"}}}
 		head.rows = append(head.rows, p.rows.rows...)
-		fmt.Fprintf(out, "%s\n", head.String())
+		fmt.Fprintf(out, "%s\n", &head)
 	}
 	if last > first {
 		io.WriteString(out, chart(p.moments))
