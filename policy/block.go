@@ -16,6 +16,8 @@ type Block struct {
 	wait           time.Duration
 	some, full     int64
 	maximum, fewer int
+	who            string
+	asked          asked
 }
 
 type why uint8
@@ -38,6 +40,8 @@ const (
 	dips
 	otherTurn
 	noLimit
+	noDemand
+	limitUsed
 )
 
 // String says it in words and numbers; it is empty where nothing hinders.
@@ -76,6 +80,10 @@ func (b Block) String() string {
 		return fmt.Sprintf("%s goes first", b.name)
 	case noLimit:
 		return "no limit known"
+	case noDemand:
+		return "demand: " + b.asked.String()
+	case limitUsed:
+		return fmt.Sprintf("%s: %d of %d used, %s needs %d", b.name, b.room, b.maximum, b.who, b.cost)
 	default:
 		return ""
 	}

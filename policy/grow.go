@@ -26,10 +26,11 @@ func (s *State) grow(l *look) {
 	}
 	t := &s.types[best]
 	cost, _ := s.Cost(best)
-	s.actions = append(s.actions, Action{Kind: Up, Type: best, Reason: fmt.Sprintf(
+	s.actions = append(s.actions, Action{Kind: Up, Type: best, Reason: t.demand.because() + fmt.Sprintf(
 		"headroom %s holds cost %s + reserve %s", size(s.spare(l)), size(cost), size(l.reserve))})
 	t.wanted++
 	t.below = max(0, t.low-t.wanted)
+	t.demand.follow(l.now)
 }
 
 // growsBefore says whether type a has the next turn before type b: one below
@@ -63,9 +64,14 @@ func (s *State) blocked(l *look, i int) Block {
 	t := &s.types[i]
 	cost, known := s.Cost(i)
 	hold, pause := t.hold.left(l.now), t.pause.left(l.now)
+	demand, limit := t.undemanded(), s.limited(l.c, i)
 	switch {
 	case t.wanted >= t.high:
 		return Block{why: atMaximum, maximum: t.high}
+	case demand.why != nothing:
+		return demand
+	case limit.why != nothing:
+		return limit
 	case l.limit <= 0:
 		return Block{why: noLimit}
 	case s.short:

@@ -160,14 +160,18 @@ func (s *State) learnCeiling(o *Observation) {
 func (s *State) count(o *Observation) {
 	for i := range s.types {
 		t := &s.types[i]
-		t.live, t.ready, t.starting, t.lowest = 0, 0, 0, 0
+		t.live, t.ready, t.starting, t.stopping, t.lowest = 0, 0, 0, 0, 0
 	}
 	for i := range o.Workers {
 		w := &o.Workers[i]
-		if !s.has(w.Type) || w.Phase >= Stopping {
+		if !s.has(w.Type) {
 			continue
 		}
 		t := &s.types[w.Type]
+		if w.Phase >= Stopping {
+			t.stopping++
+			continue
+		}
 		t.live++
 		if w.Phase == Ready {
 			t.ready++

@@ -18,6 +18,8 @@ type Config struct {
 	Reserve        int64
 	ReservePercent float64
 	Types          []Type
+	// Limits are further ceilings, beside memory.
+	Limits []Limit
 }
 
 // Type is one process type, in the Procfile's order.
@@ -40,6 +42,11 @@ type Type struct {
 	// NoRecycle says that a worker which was stopped is not started again, so
 	// that stopping one to replace it would lose it.
 	NoRecycle bool
+	// Demand is what tells how many workers are wanted, up to what memory holds.
+	Demand Demand
+	// Uses is how much one worker uses of each of Config.Limits; what it is too
+	// short for is zero.
+	Uses []int
 }
 
 // Phase is where a worker is in its life, as far as memory is concerned.
@@ -124,6 +131,13 @@ type Observation struct {
 	PressureSome, PressureFull int64
 	Workers                    []Worker
 	Exits                      []Exit
+	// Demand is what was measured of the demand for each of Config.Types; what it
+	// is too short for is not measured.
+	Demand []Measure
+	// CPUUsed is how much all workers together used over the time of Demand's
+	// Busy, and CPULimit what the container may use, in thousandths of a
+	// processor; a CPULimit of zero is not known.
+	CPUUsed, CPULimit int64
 }
 
 // Kind is what to do.

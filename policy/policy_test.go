@@ -46,7 +46,11 @@ func (r *source) config() Config {
 		c.Types = append(c.Types, Type{
 			Name: fmt.Sprint("t", i), Min: low, Max: low + r.byte()%6, MaxFixed: r.byte()%2 == 0,
 			Priority: r.byte() % 3, Memory: r.size() * int64(r.byte()%2), Recycle: r.size() * int64(r.byte()%2),
+			Demand: Demand(r.byte() % 5), Uses: []int{r.byte() % 4, r.byte()%8 - 1}[:r.byte()%3],
 		})
+	}
+	for i := range r.byte() % 3 {
+		c.Limits = append(c.Limits, Limit{fmt.Sprint("l", i), r.byte() % 64})
 	}
 	return c
 }
@@ -66,6 +70,12 @@ func (r *source) observe(now time.Duration) Observation {
 	for range max(0, r.byte()%8-5) {
 		b := r.byte()
 		o.Exits = append(o.Exits, Exit{r.byte()%6 - 1, r.byte() % 8, b&1 > 0, b&2 > 0, b&4 > 0, b&8 > 0})
+	}
+	o.CPULimit, o.CPUUsed = r.size()>>10, r.size()>>10
+	for range r.byte() % 6 {
+		o.Demand = append(o.Demand, Measure{
+			Waiting: r.byte() - 100, Room: r.byte() - 1, Busy: r.size() >> 12, Number: r.byte() - 100, At: now - time.Duration(r.byte()-1)*time.Second,
+		})
 	}
 	return o
 }
@@ -162,12 +172,17 @@ func check(t *testing.T, s *State, c *Config, o *Observation, actions []Action) 
 		if slices.ContainsFunc(o.Workers, func(w Worker) bool { return w.Phase == Starting && s.has(w.Type) }) {
 			t.Fatalf("up while something starts: %+v", a)
 		}
+		for j := range c.Limits {
+			if used := s.used(c, j); used > int64(c.Limits[j].Most) && c.Types[a.Type].use(j) > 0 {
+				t.Fatalf("%+v: %d of %v are used", a, used, c.Limits[j])
+			}
+		}
 	}
 	for i, k := range c.Types {
 		if n := s.Wanted(i); n > k.Max || n < 0 || n < k.Min && !o.OOMGroup {
 			t.Fatalf("%s wants %d of %d..%d", k.Name, n, k.Min, k.Max)
 		}
-		_ = s.Blocked(i).String()
+		_, _ = s.Blocked(i).String(), s.Demanded(i)
 		if v := s.Victim(c, o, i); v != 0 && !slices.ContainsFunc(o.Workers, func(w Worker) bool {
 			return w.Type == i && w.Index == v && w.Phase < Stopping
 		}) {
@@ -363,6 +378,14 @@ func crowd() (*Config, *Observation) {
 		})
 	}
 	o.Workers[7].Phase = Starting
+	for i := range c.Types {
+		c.Types[i].Demand, c.Types[i].Uses = Demand(i%4), []int{i % 3}
+	}
+	c.Limits = []Limit{{"db", 1 << 20}}
+	o.Demand = make([]Measure, 20)
+	for i := range o.Demand {
+		o.Demand[i] = Measure{Room: 128, Busy: 700, Number: 50, At: 1}
+	}
 	return c, o
 }
 

@@ -54,8 +54,14 @@ func (s *State) shrink(l *look, unexplained bool) {
 	}
 }
 
-// down has worker i stopped and one fewer of its type run.
+// down has worker i stopped for memory and one fewer of its type run.
 func (s *State) down(l *look, i int, reason string) {
+	s.drop(l, i, reason)
+	s.takeBack(&s.types[l.o.Workers[i].Type], l.now)
+}
+
+// drop has worker i stopped and one fewer of its type run.
+func (s *State) drop(l *look, i int, reason string) {
 	w := &l.o.Workers[i]
 	if len(s.chosen) == 0 {
 		s.chosen = slices.Grow(s.chosen, len(l.o.Workers))[:len(l.o.Workers)]
@@ -65,8 +71,8 @@ func (s *State) down(l *look, i int, reason string) {
 	t := &s.types[w.Type]
 	t.wanted--
 	t.live--
+	t.stopping++
 	t.below = max(0, t.low-t.wanted)
-	s.takeBack(t, l.now)
 	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})
 	back := bytes(w.Cost)
 	if w.Phase == Ready && back == 0 {

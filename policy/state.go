@@ -61,6 +61,7 @@ type typeState struct {
 	memory    int64
 
 	live, ready, starting, lowest int
+	stopping                      int
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, warm, rise             recent // see track
@@ -77,6 +78,7 @@ type typeState struct {
 	overSince   time.Duration
 	larger      int // in the last observation's Workers, or -1
 	block       Block
+	demand      demand
 }
 
 // life is one run of one worker.
@@ -107,11 +109,14 @@ func (s *State) Decide(c *Config, o *Observation) []Action {
 	unexplained := s.learnExits(o)
 	s.followLimit(o)
 	s.tighten(&l)
+	s.weigh(&l)
 	if l.limit > 0 {
 		s.shrink(&l, unexplained)
 		s.finish(&l)
 		s.replaceLarge(&l)
 	}
+	s.comply(&l)
+	s.giveBack(&l)
 	s.grow(&l)
 	s.looks++
 	s.now = o.Now
@@ -281,7 +286,7 @@ func (s *State) Debit(_ *Config, o *Observation) int64 {
 
 // NextLook is how long the next observation may be away: the time in which
 // half the headroom would go at the fastest growth seen and at least 64 MiB a
-// second, within 50 ms and 5 s.
+// second, within 50 ms and 5 s; at most a second where demand is a backlog.
 func (s *State) NextLook(o *Observation) time.Duration {
 	const soonest, latest = 50 * time.Millisecond, 5 * time.Second
 	if s.waitKill || s.suspect > 0 || s.low == 1 {
@@ -294,7 +299,7 @@ func (s *State) NextLook(o *Observation) time.Duration {
 	if step := s.history.step(); float64(available) < 8*step {
 		next = min(next, 0.25)
 	}
-	return min(max(time.Duration(next*float64(time.Second)), soonest), latest)
+	return min(max(time.Duration(next*float64(time.Second)), soonest), s.latest(latest))
 }
 
 // Blocked is why type t does not grow.

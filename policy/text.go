@@ -23,6 +23,14 @@ func size(n int64) string {
 	}
 }
 
+// count writes a number of things: 1 worker, 2 workers.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // period writes a duration as people read it: 300 ms, 3.5 s, 40 s, 30 min.
 func period(d time.Duration) string {
 	switch {

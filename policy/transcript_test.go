@@ -27,6 +27,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	web.1 ready cost=30MiB growth=1MiB cpu=200 stop=3s age=40s
 //	web.1 gone
 //	exit web.1 ready oom grown asked
+//	demand and limits      see transcript.demand
 //	wanted web 3           what earlier looks decided
 //	at 10s                 one look
 //	until 20s every 200ms free -10MiB/s web.1 +10MiB/s
@@ -77,11 +78,12 @@ type transcript struct {
 	o     Observation
 	s     State
 	fine  map[string]float64 // parts of a byte that a rate left
+	fresh map[int]bool       // types whose demand is measured again and again
 	lines []string
 }
 
 func newTranscript(t *testing.T) *transcript {
-	return &transcript{t: t, o: Observation{Limited: true}, fine: map[string]float64{}}
+	return &transcript{t: t, o: Observation{Limited: true}, fine: map[string]float64{}, fresh: map[int]bool{}}
 }
 
 func (x *transcript) run(text string) string {
@@ -156,7 +158,9 @@ func (x *transcript) line(f []string) (looked bool) {
 		x.until(f[1:])
 		return true
 	default:
-		x.worker(f)
+		if !x.demand(f) {
+			x.worker(f)
+		}
 	}
 	return false
 }
@@ -183,6 +187,13 @@ func (x *transcript) kind(f []string) {
 			k.Release = int(x.number(value))
 		case "norecycle":
 			k.NoRecycle = true
+		case "demand":
+			k.Demand = map[string]Demand{"backlog": Backlog, "cpu": Busyness, "command": Number}[value]
+		case "uses":
+			k.Uses = nil
+			for n := range strings.SplitSeq(value, ",") {
+				k.Uses = append(k.Uses, int(x.number(n)))
+			}
 		default:
 			x.t.Fatalf("type: %q", field)
 		}
@@ -273,6 +284,7 @@ func (x *transcript) free(n int64) {
 // look decides once, writes the decisions down and carries them out.
 func (x *transcript) look(now time.Duration) {
 	x.o.Now = now
+	x.measureAnew()
 	for _, a := range x.s.Decide(&x.c, &x.o) {
 		name := x.c.Types[a.Type].Name
 		if a.Kind == Up {
