@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 )
 
@@ -16,6 +17,8 @@ type Config struct {
 	// Types are the process types to run, in the Procfile's order. In command
 	// mode there is one, named main.
 	Types []Type
+	// Limits are what else than memory workers use up.
+	Limits []policy.Limit
 	// Command makes this command mode: the one worker of the one type is run
 	// the way tini runs its child. Nil in Procfile mode.
 	Command *Command
@@ -125,6 +128,13 @@ type Type struct {
 	Memory   int64 // first estimate of one worker's cost in bytes; 0 unknown
 	Recycle  int64 // replace a worker that stays above; 0 never
 	Brake    int64 // slow a worker down above: memory.high of its cgroup; 0 never
+
+	// Demand tells how many workers are wanted within Range. For policy.Number it
+	// is what DemandCommand prints.
+	Demand        policy.Demand
+	DemandCommand string
+	// Uses is how much a worker uses of each of Config.Limits.
+	Uses []int
 
 	// Port is the PORT of worker 1; each further worker has one more. Zero
 	// gives no PORT.

@@ -15,12 +15,14 @@ import (
 // id is still its own: in systemd's mixed way the main process decides how
 // long its children live. While memsup ends they have the grace instead.
 func (s *supervisor) beforeReap() func(pid int) {
-	if len(s.byPID) == 0 || s.c.Command != nil && !s.c.Command.TermOrphans {
+	if len(s.byPID)+len(s.errands.byPID) == 0 || s.c.Command != nil && !s.c.Command.TermOrphans {
 		return nil
 	}
 	return func(pid int) {
 		w := s.byPID[pid]
 		switch {
+		case s.errands.byPID[pid] != nil:
+			_ = s.sys.kill(-pid, unix.SIGKILL)
 		case w == nil:
 		case s.c.Command != nil:
 			sig := unix.SIGTERM
@@ -38,6 +40,10 @@ func (s *supervisor) beforeReap() func(pid int) {
 }
 
 func (s *supervisor) ended(pid int, status unix.WaitStatus) {
+	if e := s.errands.byPID[pid]; e != nil {
+		s.errandEnded(pid, e, status)
+		return
+	}
 	w := s.byPID[pid]
 	if w == nil {
 		s.orphans++

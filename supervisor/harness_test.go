@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/spawn"
 )
@@ -114,6 +115,17 @@ var options = map[string]func(c *Config){
 			next.Types = c.Types[:1]
 			return &next, nil
 		}
+	},
+	"to-four": func(c *Config) {
+		c.each(func(t *Type) { t.Range, t.Memory = procfile.Range{Min: 1, Max: 4}, 1<<20 })
+	},
+	"backlog": func(c *Config) { c.each(func(t *Type) { t.Demand = policy.Backlog }) },
+	"command": func(c *Config) {
+		c.each(func(t *Type) { t.Demand, t.DemandCommand = policy.Number, os.Getenv("DEMAND") })
+	},
+	"limits": func(c *Config) {
+		c.Limits = []policy.Limit{{Name: "db", Most: 9}}
+		c.each(func(t *Type) { t.Uses = []int{3} })
 	},
 	"recycle": func(c *Config) { c.each(func(t *Type) { t.Recycle = 1 }) },
 	"observe": func(c *Config) { c.Observe = true },

@@ -83,7 +83,7 @@ func (s *supervisor) measure(now time.Duration) {
 	plenty := s.mem.Headroom > max(1<<30, s.mem.Limit/4)
 	if s.meter == nil {
 		s.meter = newMeter()
-	} else if plenty && !unready && now-s.meter.last < calm {
+	} else if since := now - s.meter.last; plenty && !unready && since < calm && (!s.demand.busy || since < busyWindow) {
 		return
 	}
 	s.ask(now)
@@ -171,6 +171,7 @@ func (s *supervisor) sampled(a answer) {
 			s.becomeReady(w, "memory settled")
 		}
 	}
+	s.measureBusy(at)
 	s.decide = true
 	switch {
 	case a.count:

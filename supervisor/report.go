@@ -129,6 +129,9 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 	if cost, known := s.policy.Cost(t.index); known {
 		st.Cost = &cost
 	}
+	if demand := s.policy.Demanded(t.index); demand != "" {
+		st.Demand = &demand
+	}
 	reason := s.policy.Blocked(t.index).String()
 	if t.stopped {
 		reason = "stopped"
@@ -252,6 +255,9 @@ func (s *supervisor) scale(wishes map[string]string) error {
 		}
 		pins[t] = &r
 	}
+	if err := s.exceeds(pins); err != nil {
+		return err
+	}
 	for t, r := range pins {
 		t.pin = r
 		s.log.info("scaled", "type", t.Name, "to", wishes[t.Name])
@@ -293,7 +299,12 @@ func (s *supervisor) setStopped(name string, stopped bool) error {
 	if err != nil {
 		return err
 	}
+	was := t.stopped
 	t.stopped = stopped
+	if err := s.exceeds(nil); err != nil && !stopped {
+		t.stopped = was
+		return err
+	}
 	for _, w := range t.slots {
 		w.early, w.delays = nil, 0
 		if !stopped && w.state == finished {

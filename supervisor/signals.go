@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/procfile"
 )
 
 // asksToEnd are the signals that end Procfile mode.
@@ -147,6 +149,10 @@ func (s *supervisor) nudge(by int) {
 		return
 	}
 	n := min(max(0, s.wanted(t)+by), t.mostPorts())
+	if err := s.exceeds(map[*processType]*procfile.Range{t: {Min: n, Max: n}}); err != nil && by > 0 {
+		s.log.warn("cannot add a worker of "+t.Name, "error", err)
+		return
+	}
 	s.pin(t, n, n)
 	s.log.info("pinned by signal", "type", t.Name, "workers", n)
 }

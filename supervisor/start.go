@@ -61,7 +61,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 	w.gaveUp, w.illEnded = false, false
 	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
-	w.swap, w.load = 0, nil
+	w.swap, w.load, w.mark = 0, nil, mark{}
 	s.byPID[pid] = w
 	s.children.remain = true
 	s.decide = true
@@ -89,11 +89,7 @@ func (s *supervisor) spec(w *worker) (*spawn.Spec, error) {
 	spec := &spawn.Spec{Env: env, Argv: t.Argv, Files: []uintptr{0, 1, 2}, Group: true}
 	w.shell = false
 	if spec.Argv == nil {
-		argv, simple := procfile.Simple(t.Command, func(name string) (string, bool) { return spawn.Getenv(env, name) })
-		if !simple {
-			argv, w.shell = []string{"/bin/sh", "-c", t.Command}, true
-		}
-		spec.Argv = argv
+		spec.Argv, w.shell = commandLine(t.Command, env)
 	}
 	if c := s.c.Command; c != nil {
 		spec.Session = c.Session
@@ -250,8 +246,13 @@ func (s *supervisor) raiseOOMScore(w *worker) {
 			higher[t.Priority] = true
 		}
 	}
-	score = min(score+50*len(higher), 1000)
-	path := "/proc/" + strconv.Itoa(w.pid) + "/oom_score_adj"
+	s.setOOMScore(w.pid, score+50*len(higher))
+}
+
+// setOOMScore writes a process's oom_score_adj, at most 1000.
+func (s *supervisor) setOOMScore(pid, score int) {
+	score = min(score, 1000)
+	path := "/proc/" + strconv.Itoa(pid) + "/oom_score_adj"
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		_, err = unix.Write(fd, strconv.AppendInt(nil, int64(score), 10))

@@ -46,6 +46,7 @@ type TypeStatus struct {
 	Pinned        bool    `json:"pinned"`
 	Cost          *int64  `json:"cost"`
 	BlockedReason *string `json:"blocked_reason"`
+	Demand        *string `json:"demand"` // what asks for more or fewer, in words
 }
 
 // Worker is one worker.

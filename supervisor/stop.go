@@ -56,6 +56,7 @@ func (s *supervisor) end(code int) {
 	}
 	s.ending, s.code = true, code
 	s.endBy = s.now() + s.c.Grace
+	s.cutErrands(never)
 	for _, t := range s.types {
 		for i := len(t.slots) - 1; i >= 0; i-- {
 			s.stop(t.slots[i], remove, "memsup is ending")

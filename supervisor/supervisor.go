@@ -85,6 +85,8 @@ type supervisor struct {
 	tree           *leaf.Tree   // nil: workers have no cgroups of their own
 	spent          []*leaf.Leaf // of workers that are gone
 	meter          *meter
+	demand         demands
+	errands        errands
 	targets        []cost.Target
 	samples        []cost.Sample
 	losses         []cost.Loss
@@ -236,6 +238,8 @@ func (s *supervisor) await() {
 		s.woken(wake)
 	case m := <-s.meter.results():
 		s.sampled(m)
+	case a := <-s.errands.answers:
+		s.answered(a)
 	case r := <-s.reloads:
 		s.reloaded(r.c, r.err)
 	case err := <-s.recorder.Failed():
@@ -276,6 +280,7 @@ func (s *supervisor) step() {
 	}
 	s.roll(now)
 	s.reconcile(now)
+	s.inquire(now)
 	if s.nothingLeft() {
 		s.end(s.failed)
 		s.finish(now)
@@ -294,6 +299,7 @@ func (s *supervisor) sleep() time.Duration {
 	if s.c.RuntimeMetrics > 0 {
 		next = min(next, s.metrics.due)
 	}
+	next = s.nextDemand(next)
 	if c := &s.children; !c.remain {
 		next = min(next, now+longestLook)
 	} else if !c.asked {
@@ -320,6 +326,7 @@ func (s *supervisor) sleep() time.Duration {
 
 // expire acts on deadlines that have passed.
 func (s *supervisor) expire(now time.Duration) {
+	s.cutErrands(now)
 	for t := range s.everyType() {
 		for _, w := range t.slots {
 			switch {

@@ -16,7 +16,7 @@ func (s *supervisor) setTypes(types []Type) error {
 	var opened []int
 	from := make([]int, 0, len(types))
 	for i, c := range types {
-		t := &processType{Type: c, index: i, listen: -1}
+		t := &processType{Type: c, index: i, listen: -1, demand: &demand{}}
 		from = append(from, -1)
 		old := s.typeNamed(c.Name)
 		if old != nil {
@@ -45,6 +45,9 @@ func (s *supervisor) setTypes(types []Type) error {
 		}
 		old := s.types[from[i]]
 		t.slots, t.pin, t.stopped, t.hinted, t.stopTime = old.slots, old.pin, old.stopped, old.hinted, old.stopTime
+		if old.Demand == t.Demand && old.DemandCommand == t.DemandCommand {
+			t.demand = old.demand
+		}
 		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
 			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
 		if t.release = old.release; changed {

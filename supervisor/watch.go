@@ -159,6 +159,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	}
 	s.fillMemory(now)
 	s.fillWorkers()
+	s.fillDemand()
 	s.obs.Exits = append(s.obs.Exits[:0], s.exits...)
 	s.exits = s.exits[:0]
 	actions := s.policy.Decide(&s.pcfg, &s.obs)
@@ -177,7 +178,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	s.hint()
 	s.keepWire(now)
 	s.nextLook = now + s.policy.NextLook(&s.obs)
-	if s.heard != nil && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
+	if s.heard != nil && !s.demand.any && s.mem.Headroom > 1<<30 && s.nextLook == now+longestLook {
 		s.nextLook += longestLook // the kernel would speak
 	}
 	if s.oomSince > 0 {
@@ -325,13 +326,19 @@ func (s *supervisor) promised() int64 {
 func (s *supervisor) configurePolicy() {
 	p := &s.pcfg
 	p.Reserve, p.ReservePercent = s.c.Reserve, s.c.ReservePercent
-	p.Types = p.Types[:0]
+	p.Types, p.Limits = p.Types[:0], s.c.Limits
+	s.demand.any, s.demand.busy = false, false
 	for _, t := range s.types {
 		lo, hi := s.rangeOf(t)
+		if t.Demand != policy.NoDemand && lo < hi {
+			s.demand.any = true
+			s.demand.busy = s.demand.busy || t.Demand != policy.Number
+		}
 		lo, hi = max(0, lo-t.finished()), max(0, hi-t.finished())
 		p.Types = append(p.Types, policy.Type{
 			Name: t.Name, Min: lo, Max: hi, MaxFixed: t.pin != nil && !t.pin.Auto || t.pin == nil && !t.Range.Auto,
 			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle, Release: t.release, NoRecycle: t.Restart == RestartNever,
+			Demand: t.Demand, Uses: t.Uses,
 		})
 	}
 	s.decide = true

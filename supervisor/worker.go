@@ -68,6 +68,7 @@ type worker struct {
 	cpu         int64        // thousandths of one CPU since the sample before, or the start
 	cpuTime     time.Duration
 	sampledAt   time.Duration
+	mark        mark
 
 	before int       // its last process, where that ended by itself
 	lost   cost.Loss // the largest process that its tree lost since no kill was unexplained
@@ -95,6 +96,7 @@ type processType struct {
 	hinted  bool
 	release int // counts the reloads that changed what its workers run
 
+	demand   *demand       // what was measured of it
 	stopTime time.Duration // the longest of late stops; decays
 }
 
