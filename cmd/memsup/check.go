@@ -70,8 +70,9 @@ func planText(c *supervisor.Config, p *place) string {
 	for i := range c.Types {
 		t := &c.Types[i]
 		types.row(t.Name, t.Range.String(), portText(t), runBy(c, t), commandText(t))
-		notes += autoNote(t, p)
+		notes += autoNote(t, p) + demandNote(t)
 	}
+	notes += limitsNote(c)
 	if notes != "" {
 		notes = "\n" + notes
 	}

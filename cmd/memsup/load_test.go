@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/supervisor"
 )
@@ -70,6 +71,9 @@ log_format = "json"
 on_give_up = "leave"
 subreaper = false
 control = "off"
+[limits]
+files = 100
+db = 20
 [web]
 workers  = "2..8"
 memory   = "120MiB"
@@ -77,7 +81,8 @@ recycle  = "300MiB"
 listen   = "tcp://0.0.0.0:$PORT"
 ready    = "2s"
 actuator = "process"
-demand   = "none"
+demand   = "backlog"
+uses     = { db = 5 }
 stop_signal = "INT"
 drain    = "30s"
 restart  = "on-failure"
@@ -97,8 +102,9 @@ func TestWholeFile(t *testing.T) {
 			Priority: 10, Memory: 120 << 20, Recycle: 300 << 20, Listen: "tcp://0.0.0.0:8080",
 			Ready: 2 * time.Second, StopSignal: unix.SIGINT, Drain: 30 * time.Second,
 			Restart: supervisor.RestartOnFailure, StartLimit: 3, StartPeriod: 10 * time.Second,
-			Env: []string{"B=1", "A=two"},
+			Env: []string{"B=1", "A=two"}, Demand: policy.Backlog, Uses: []int{0, 5},
 		}},
+		Limits:        []policy.Limit{{Name: "files", Most: 100}, {Name: "db", Most: 20}},
 		Observe:       true,
 		Limit:         256 << 20,
 		Reserve:       64 << 20,

@@ -162,7 +162,14 @@ func containerNotes(s *supervisor.Status) string {
 
 func typesTable(s *supervisor.Status) *table {
 	t := &table{}
-	t.row("TYPE", "READY", "RUNNING", "WANTED", "RANGE", "COST", "WHY NOT MORE")
+	demands := slices.ContainsFunc(s.Types, func(y supervisor.TypeStatus) bool { return y.Demand != nil })
+	row := func(demand string, cells ...string) {
+		if demands {
+			cells = slices.Insert(cells, 6, demand)
+		}
+		t.row(cells...)
+	}
+	row("DEMAND", "TYPE", "READY", "RUNNING", "WANTED", "RANGE", "COST", "WHY NOT MORE")
 	for _, y := range s.Types {
 		bounds := fmt.Sprintf("%d..%d", y.Min, y.Max)
 		if y.Min == y.Max {
@@ -171,11 +178,21 @@ func typesTable(s *supervisor.Status) *table {
 		if y.Pinned {
 			bounds += " pinned"
 		}
-		t.row(y.Name, strconv.Itoa(y.Ready), strconv.Itoa(y.Running), strconv.Itoa(y.Wanted), bounds,
-			optional(y.Cost, size), optional(y.BlockedReason, func(s string) string { return s }))
+		row(optional(y.Demand, asIs), y.Name, strconv.Itoa(y.Ready), strconv.Itoa(y.Running), strconv.Itoa(y.Wanted), bounds,
+			optional(y.Cost, size), blockedText(&y))
 	}
 	return t
 }
+
+// blockedText is why a type does not grow. What its demand is has a column.
+func blockedText(y *supervisor.TypeStatus) string {
+	if y.Demand != nil && y.BlockedReason != nil && *y.BlockedReason == "demand: "+*y.Demand {
+		return "demand"
+	}
+	return optional(y.BlockedReason, asIs)
+}
+
+func asIs(s string) string { return s }
 
 func workersTable(s *supervisor.Status) *table {
 	t := &table{}
@@ -189,7 +206,7 @@ func workersTable(s *supervisor.Status) *table {
 	row("PEAK", "WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
 	for _, w := range s.Workers {
 		row(optional(w.Peak, size), w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
-			optional(w.CPU, percent), strconv.Itoa(w.Restarts), optional(w.LastExit, func(s string) string { return s }))
+			optional(w.CPU, percent), strconv.Itoa(w.Restarts), optional(w.LastExit, asIs))
 	}
 	return t
 }

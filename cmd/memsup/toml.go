@@ -16,6 +16,7 @@ import (
 type configFile struct {
 	name    string
 	options map[string]setting // by the option's name
+	limits  []entry
 	export  []entry
 	types   []*typeTable // in the file's order
 }
@@ -26,6 +27,7 @@ type typeTable struct {
 	at     string // where the type is first named
 	keys   []string
 	values map[string]entry
+	uses   []entry
 	env    []entry
 }
 

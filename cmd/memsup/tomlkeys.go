@@ -27,7 +27,7 @@ var typeKeys = [...]typeKey{
 	{name: "listen", example: `"tcp://0.0.0.0:$PORT"`},
 	{name: "ready", example: `"settled"`},
 	{name: "actuator", example: `"process"`},
-	{name: "demand", example: `"none"`},
+	{name: "demand", example: `"cpu"`},
 	{name: "stop_signal", kind: intKind, example: `"TERM"`},
 	{name: "drain", example: `"60s"`},
 	{name: "restart", example: `"on-failure"`},
@@ -45,7 +45,7 @@ func (f *configFile) add(e *entry) error {
 	case (first == "limits" || first == "export") && !isTable:
 		return e.keyErrorf("%s is a table; write [%[1]s]", first)
 	case first == "limits":
-		return e.keyErrorf("limits are not supported by this version; remove them")
+		return f.addLimit(e)
 	case first == "export":
 		return f.addExport(e)
 	case opt != nil && isTable:
@@ -213,7 +213,7 @@ func (t *typeTable) add(e *entry) error {
 		switch {
 		case key.name != name:
 		case name == "uses":
-			return e.keyErrorf("uses is not supported by this version; remove it")
+			return t.addUse(e)
 		case len(e.path) > 2 || e.kind == unstable.Table:
 			return e.keyErrorf("%s is no table; write %[1]s = %s", name, key.example)
 		default:

@@ -36,11 +36,17 @@ func (l *loader) addTypes(c *supervisor.Config) error {
 			return err
 		}
 	}
+	if err := l.addLimits(c); err != nil {
+		return err
+	}
 	if err := l.addExport(c); err != nil {
 		return err
 	}
 	for i := range c.Types {
 		if err := l.checkProgram(&c.Types[i]); err != nil {
+			return err
+		}
+		if err := l.checkDemandProgram(&c.Types[i]); err != nil {
 			return err
 		}
 	}
@@ -158,22 +164,32 @@ func (l *loader) checkProgram(t *supervisor.Type) error {
 	if !ok || l.inv.isCommand {
 		return nil
 	}
-	env := append(slices.Clone(l.env), t.Env...)
-	argv, simple := procfile.Simple(t.Command, func(name string) (string, bool) {
-		if name == "PORT" || name == "PS" {
-			return "0", true
-		}
-		return spawn.Getenv(env, name)
-	})
+	argv, simple := procfile.Simple(t.Command, l.variableOf(t))
 	if !simple {
 		return nil
 	}
-	err := spawn.Find(argv[0], env)
+	err := l.find(argv[0], t)
 	if err == nil {
 		return nil
 	}
 	at := fmt.Sprintf("%s:%d:%d", l.from, e.Line, e.Column)
 	return mistakeAt(at, "%w; write a program that is in PATH, or its path", err)
+}
+
+// variableOf looks a variable up as a worker of the type will have it.
+func (l *loader) variableOf(t *supervisor.Type) func(name string) (string, bool) {
+	env := append(slices.Clone(l.env), t.Env...)
+	return func(name string) (string, bool) {
+		if name == "PORT" || name == "PS" {
+			return "0", true
+		}
+		return spawn.Getenv(env, name)
+	}
+}
+
+// find says whether the type's environment has a program.
+func (l *loader) find(program string, t *supervisor.Type) error {
+	return spawn.Find(program, append(slices.Clone(l.env), t.Env...))
 }
 
 // apply gives t what the table says, but for the number of workers, which
@@ -188,7 +204,7 @@ func (table *typeTable) apply(t *supervisor.Type) error {
 	for _, e := range table.env {
 		t.Env = append(t.Env, e.key()+"="+e.text)
 	}
-	return nil
+	return table.checkDemand(t)
 }
 
 func apply(t *supervisor.Type, e *entry) (err error) {
@@ -212,9 +228,7 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 	case "actuator":
 		err = onlyYet(e.text, "process", "signal")
 	case "demand":
-		if e.text != "none" {
-			err = fmt.Errorf("%q is not supported by this version; write \"none\"", e.text)
-		}
+		t.Demand, t.DemandCommand, err = parseDemand(e.text)
 	case "stop_signal":
 		t.StopSignal, err = parseSignal(e.text)
 	case "drain":
