@@ -146,7 +146,7 @@ func (c *container) unreclaimable() int64 {
 	return usage - field(c.t, stat, "inactive_file") - field(c.t, stat, "active_file")
 }
 
-// requests is a steady stream of requests to a container, two at a time.
+// requests is a steady stream of requests to a container.
 type requests struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -156,9 +156,12 @@ type requests struct {
 	failed   []error
 }
 
-// request starts the stream, at the container's own address, once the
-// first answer came.
-func (c *container) request(port string) *requests {
+// request starts the stream, two at a time.
+func (c *container) request(port string) *requests { return c.requestBy(2, port) }
+
+// requestBy starts the stream of some clients, at the container's own address,
+// once the first answer came.
+func (c *container) requestBy(clients int, port string) *requests {
 	c.t.Helper()
 	url := "http://" + net.JoinHostPort(c.inspect("{{.NetworkSettings.IPAddress}}"), port) + "/"
 	c.eventually(patience, "an answer from "+url, func() bool {
@@ -167,7 +170,7 @@ func (c *container) request(port string) *requests {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &requests{cancel: cancel, answered: map[string]int{}}
-	for range 2 {
+	for range clients {
 		r.done.Go(func() {
 			pause := time.NewTicker(20 * time.Millisecond)
 			defer pause.Stop()

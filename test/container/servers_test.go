@@ -5,6 +5,7 @@ package container
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,6 +62,25 @@ func TestGunicorn(t *testing.T) {
 	if kills := c.oomKills(); kills != 0 {
 		t.Errorf("the kernel killed %d processes for memory", kills)
 	}
+	c.stop(0)
+}
+
+// Three clients of an application that waits half a second keep three gunicorns
+// busy: that many run, though memory holds more, and one while nobody asks.
+func TestGunicornByBacklog(t *testing.T) {
+	t.Parallel()
+	c := start(t, &gunicornImage, append(memory("512m"), files(t, "demand")...))
+	idle := c.steady(2*time.Minute, "web", func(n int) bool { return n == 1 })
+	if why := c.of("web").Blocked; why != "demand: no connection waits" {
+		t.Errorf("%d without a request because of %q", idle, why)
+	}
+	stream := c.requestBy(3, "8080")
+	n := c.steady(3*time.Minute, "web", func(n int) bool { return n >= 3 })
+	if why := c.of("web").Blocked; n > 4 || !strings.HasPrefix(why, "demand: ") {
+		t.Errorf("%d for three clients, want 3 or 4; not more because of %q", n, why)
+	}
+	stream.stop()
+	stream.check(t)
 	c.stop(0)
 }
 
