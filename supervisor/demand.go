@@ -195,6 +195,29 @@ func (s *supervisor) nextDemand(next time.Duration) time.Duration {
 	return next
 }
 
+// crowded says whether one more process of the type would pass a limit beside
+// those there are: the policy counts who is wanted, and who is stopping may stay
+// for as long as its drain.
+func (s *supervisor) crowded(t *processType) bool {
+	for j := range s.c.Limits {
+		if j >= len(t.Uses) || t.Uses[j] == 0 {
+			continue
+		}
+		used := t.Uses[j]
+		for _, other := range s.types {
+			for _, w := range other.slots {
+				if w.alive() && j < len(other.Uses) {
+					used += other.Uses[j]
+				}
+			}
+		}
+		if used > s.c.Limits[j].Most {
+			return true
+		}
+	}
+	return false
+}
+
 // exceeds says whether the types' minima would pass a limit together if some were
 // pinned, or their pins taken away (nil).
 func (s *supervisor) exceeds(pins map[*processType]*procfile.Range) error {

@@ -212,6 +212,37 @@ func TestScaleRefusesMoreThanALimit(t *testing.T) {
 	r.want("jobs")
 }
 
+// A worker that takes its time to stop has what it uses until it is gone.
+func TestLimitHoldsWhileWorkersStop(t *testing.T) {
+	r := launch(t, "procfile", "ready-now limits", "web=$T worker web TERM:bye USR1:gone:0", "jobs=echo jobs; exec sleep 1000")
+	r.wantAnyOrder("jobs", "web")
+	ctx := context.Background()
+	if err := r.client().Scale(ctx, map[string]string{"web": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	r.want("web")
+	if err := r.client().Scale(ctx, map[string]string{"web": "1", "jobs": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	r.want("bye")
+	running, stubborn := 0, 0
+	for _, w := range r.status().Workers {
+		if w.Type == "jobs" && w.PID != nil {
+			running++
+		}
+		if w.State == "stopping" {
+			stubborn = *w.PID
+		}
+	}
+	if running != 1 || stubborn == 0 {
+		t.Fatalf("%d of jobs beside two of web, one stopping: process %d", running, stubborn)
+	}
+	if err := unix.Kill(stubborn, unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	r.want("gone", "jobs")
+}
+
 func TestMeasureBusy(t *testing.T) {
 	const second = time.Second
 	web := &processType{Type: Type{Demand: policy.Busyness}, demand: &demand{}}

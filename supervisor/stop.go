@@ -67,6 +67,23 @@ func (s *supervisor) end(code int) {
 	}
 }
 
+// nothingLeft says whether every type has finished by itself.
+func (s *supervisor) nothingLeft() bool {
+	any := false
+	for _, t := range s.types {
+		if t.stopped || len(t.slots) == 0 && (t.pin != nil || t.Range.Auto || t.Range.Max > 0) {
+			return false
+		}
+		for _, w := range t.slots {
+			if w.state != finished {
+				return false
+			}
+			any = true
+		}
+	}
+	return any || len(s.byPID) == 0
+}
+
 // skipGrace sends SIGKILL now to whatever remains.
 func (s *supervisor) skipGrace() {
 	if s.ending && s.endBy > s.now() {

@@ -309,7 +309,9 @@ func (s *supervisor) sleep() time.Duration {
 		for _, w := range t.slots {
 			switch w.state {
 			case backoff:
-				next = min(next, w.until)
+				if !w.crowded { // another's end wakes the loop
+					next = min(next, w.until)
+				}
 			case stopping:
 				if !w.killed {
 					next = min(next, w.until)
@@ -363,7 +365,9 @@ func (s *supervisor) reconcile(now time.Duration) {
 		}
 		for i := 0; i < len(t.slots) && !s.ending; i++ {
 			if w := t.slots[i]; w.state == backoff && now >= w.until {
-				s.start(w)
+				if w.crowded = s.crowded(t); !w.crowded {
+					s.start(w)
+				}
 			}
 		}
 	}
@@ -387,23 +391,6 @@ func (s *supervisor) surplus(t *processType) *worker {
 		return nil
 	}
 	return w
-}
-
-// nothingLeft says whether every type has finished by itself.
-func (s *supervisor) nothingLeft() bool {
-	any := false
-	for _, t := range s.types {
-		if t.stopped || len(t.slots) == 0 && (t.pin != nil || t.Range.Auto || t.Range.Max > 0) {
-			return false
-		}
-		for _, w := range t.slots {
-			if w.state != finished {
-				return false
-			}
-			any = true
-		}
-	}
-	return any || len(s.byPID) == 0
 }
 
 // close does what the end of the process does not do by itself.

@@ -53,6 +53,7 @@ type worker struct {
 	killed  bool          // memsup sent SIGKILL
 	grown   bool          // added by the policy, not yet ready since
 	roll    bool          // to be restarted, in its turn
+	crowded bool          // not started until a limit holds it
 	settle  policy.Settling
 	outputs []*output
 
