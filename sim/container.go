@@ -24,6 +24,7 @@ type Container struct {
 	spare    []*Worker
 
 	anon    float64 // bytes, peaks left out
+	own     float64 // of it, what the controller has itself
 	growth  float64 // of it in the last step, bytes a second
 	slowed  float64 // the part of the CPU time asked for that was had, from 0 to 1
 	peaks   []peak
@@ -231,7 +232,7 @@ func (c *Container) peaked(w *Worker, extra float64, at time.Duration) {
 
 // measure sums up what is held, peaks left out.
 func (c *Container) measure() {
-	anon := float64(c.s.Base)
+	anon := float64(c.s.Base) + c.own
 	for i := range c.services {
 		anon += c.services[i].master
 	}
@@ -314,6 +315,9 @@ func (c *Container) Kill(w *Worker) {
 		w.serving, w.ends, w.end = false, c.now+killTakes, Killed
 	}
 }
+
+// Own says how much memory the controller has itself, in bytes.
+func (c *Container) Own(bytes int64) { c.own = float64(bytes) }
 
 // Now is the time since the simulation began.
 func (c *Container) Now() time.Duration { return c.now }

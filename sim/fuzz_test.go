@@ -64,7 +64,7 @@ func (b *bytesOf) kind(i int) Type {
 	}
 	p.Lives = []Life{rows}
 	t := Type{
-		Name: fmt.Sprint("t", i), Profile: p, Min: 1 + b.below(3), Priority: b.below(3),
+		Name: fmt.Sprint("t", i), Profile: p, Alone: b.below(2) == 1, Min: 1 + b.below(3), Priority: b.below(3),
 		Queue: 1 + b.below(200), Timeout: time.Duration(1+b.below(30)) * time.Second,
 	}
 	t.Max = t.Min + b.below(12)

@@ -8,12 +8,11 @@ import (
 )
 
 // Memsup is package policy as the supervisor drives it: when it looks and
-// measures, what it does with a decision, and when a worker is started anew.
+// measures, what it does with a decision, and when a worker is started anew. Types
+// whose workers have a master run under the signal actuator: the master chooses
+// who goes.
 type Memsup struct {
-	// Signal is the signal actuator: a master keeps the workers, starts one in
-	// the place of one that ended, and chooses who goes.
-	Signal bool
-	// Youngest says that the master stops its youngest worker, as puma does;
+	// Youngest says that a master stops its youngest worker, as puma does;
 	// gunicorn and uWSGI stop the oldest.
 	Youngest bool
 
@@ -61,8 +60,8 @@ const (
 	stopping
 )
 
-// Own is memsup's own anonymous memory, in bytes.
-const Own = 3 << 20
+// Own is memsup's own anonymous memory, in bytes: test/bench measures it.
+const Own = 2 << 20
 
 // The supervisor's times.
 const (
@@ -76,7 +75,7 @@ const (
 
 // Begin forgets everything.
 func (m *Memsup) Begin(c *Container) {
-	*m = Memsup{Signal: m.Signal, Youngest: m.Youngest, blind: m.blind}
+	*m = Memsup{Youngest: m.Youngest, blind: m.blind}
 	m.config.Reserve, m.config.ReservePercent = c.s.ReserveBytes, c.s.ReservePercent
 	for i := range c.s.Types {
 		t := &c.s.Types[i]
@@ -86,6 +85,7 @@ func (m *Memsup) Begin(c *Container) {
 	}
 	m.stopTime = make([]time.Duration, len(c.s.Types))
 	m.exact, m.measured = -time.Hour, -time.Hour
+	c.Own(Own)
 }
 
 // Look is one turn of the supervisor's loop.
@@ -216,8 +216,8 @@ func (m *Memsup) observe(c *Container) {
 	o := &m.seen
 	cache, active := c.Cache()
 	o.Now, o.Limit, o.Limited, o.OOMGroup = c.now, c.limit, true, c.s.OOMGroup
-	o.Used = c.Anon() + Own + cache
-	o.Available = o.Limit - c.Anon() - Own
+	o.Used = c.Anon() + cache
+	o.Available = o.Limit - c.Anon()
 	o.Headroom = o.Available - active
 	o.OOMKills, o.MaxEvents = c.kills, c.reached+c.kills
 	o.PressureSome = int64(1000 * c.Pressure())
@@ -243,7 +243,7 @@ func (m *Memsup) observe(c *Container) {
 // act carries out a decision.
 func (m *Memsup) act(c *Container, a *policy.Action) {
 	s := m.slot(a.Type, a.Index)
-	if a.Kind == policy.Down && m.Signal {
+	if a.Kind == policy.Down && !c.s.Types[a.Type].Alone {
 		s = m.chosen(a.Type)
 	}
 	if a.Kind != policy.Up && (s == nil || s.w == nil) {

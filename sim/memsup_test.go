@@ -13,7 +13,7 @@ const mib = 1 << 20
 func still(name string, size int64) Type {
 	p := Constant(size, 0)
 	p.Start = time.Duration(size) * time.Second / (40 * mib)
-	return Type{Name: name, Profile: p, Min: 1, Max: 1}
+	return Type{Name: name, Profile: p, Alone: true, Min: 1, Max: 1}
 }
 
 // leak is a process that takes 10 MiB when it starts and, from an age on, so much
@@ -30,11 +30,11 @@ func leak(rate int64, after, stop time.Duration) Type {
 	more.Private += 1e6 * rate / each
 	more.Peak = more.Private
 	p.Lives = []Life{{row, last, more}}
-	return Type{Name: "leak", Profile: p, Min: 1, Max: 1, Load: Steady(2 * each)}
+	return Type{Name: "leak", Profile: p, Alone: true, Min: 1, Max: 1, Load: Steady(2 * each)}
 }
 
 func container(limit int64, types ...Type) *Scenario {
-	return &Scenario{Seed: 1, Span: 20 * time.Minute, CPUs: 2, Limit: limit, ReservePercent: 10, Base: 5 * mib, Types: types}
+	return &Scenario{Seed: 1, Span: 20 * time.Minute, CPUs: 2, Limit: limit, ReservePercent: 10, Base: 6 * mib, Types: types}
 }
 
 // did counts the decisions of a kind about a type.

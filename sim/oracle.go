@@ -66,7 +66,7 @@ func (o *Oracle) room(c *Container, ahead time.Duration) float64 {
 // held is what will be held after a time, in bytes: stopping workers are gone by
 // then if they have ended.
 func (o *Oracle) held(c *Container, ahead time.Duration) float64 {
-	held := float64(c.s.Base)
+	held := float64(c.s.Base) + c.own
 	for i := range c.services {
 		held += c.services[i].master
 	}

@@ -70,7 +70,7 @@ func (q *planned) plan(to io.Writer) error {
 	for i := len(r.Timeline) - 1; i >= 0 && r.Timeline[i].Types[0] == last.Types[0]; i-- {
 		settled = r.Timeline[i].At
 	}
-	free := last.Available - sim.Own
+	free := last.Available
 	if n == 0 {
 		fmt.Fprintf(out, "not even one fits beside half the reserve\n\n")
 	} else {
@@ -94,7 +94,7 @@ func (q *planned) plan(to io.Writer) error {
 	var moments []moment
 	for _, i := range r.Timeline {
 		if i.At <= settled+settled/4+time.Minute {
-			moments = append(moments, moment{i.At, i.Limit, i.Limit - i.Available + sim.Own, i.Types[0].Starting + i.Types[0].Serving})
+			moments = append(moments, moment{i.At, i.Limit, i.Limit - i.Available, i.Types[0].Starting + i.Types[0].Serving})
 		}
 	}
 	io.WriteString(out, chart(moments))

@@ -171,7 +171,8 @@ func (k *workerKiller) Look(c *sim.Container) time.Duration {
 // autoTune is puma_auto_tune, its rules for RAM: it adds a worker while another
 // one as small as the smallest would fit; above the RAM it restarts the largest,
 // and for reap_duration after either it removes a worker each time that memory is
-// above it, and never has as many again.
+// above it, and never has as many again. What processes share counts once here,
+// which is more than get_process_mem knows.
 // https://github.com/schneems/puma_auto_tune
 type autoTune struct {
 	ram                  float64 // part of the limit
@@ -196,10 +197,10 @@ func (a *autoTune) Look(c *sim.Container) time.Duration {
 			memory -= float64(w.Private()) // it reports none once it was told
 			continue
 		}
-		if smallest == nil || w.RSS() < smallest.RSS() {
+		if smallest == nil || w.Private() < smallest.Private() {
 			smallest = w
 		}
-		if largest == nil || w.RSS() > largest.RSS() {
+		if largest == nil || w.Private() > largest.Private() {
 			largest = w
 		}
 	}
@@ -216,7 +217,7 @@ func (a *autoTune) Look(c *sim.Container) time.Duration {
 		c.Stop(largest)
 		a.until = c.Now() + a.reap
 		return time.Second
-	case memory <= ram && memory+float64(smallest.RSS()) < ram && n+1 < min(a.most, c.Types()[0].Max+1):
+	case memory <= ram && memory+float64(smallest.Private()) < ram && n+1 < min(a.most, c.Types()[0].Max+1):
 		a.want = n + 1
 		a.until = c.Now() + a.reap
 		return time.Second
@@ -233,20 +234,22 @@ type dynamic struct {
 	children, start, least, most int
 	requests                     float64
 
-	rate int
+	rate    int
+	surplus map[*sim.Worker]bool // stopped for being idle: it is not replaced
 }
 
 func (d *dynamic) Begin(c *sim.Container) {
-	d.rate = 1
+	d.rate, d.surplus = 1, map[*sim.Worker]bool{}
 	for range d.start {
 		c.Start(0, 0)
 	}
 }
 
-func (d *dynamic) Ended(c *sim.Container, _ *sim.Worker, how sim.End) {
-	if how == sim.OOM {
+func (d *dynamic) Ended(c *sim.Container, w *sim.Worker, _ sim.End) {
+	if !d.surplus[w] {
 		c.Start(0, 0)
 	}
+	delete(d.surplus, w)
 }
 
 func (d *dynamic) Look(c *sim.Container) time.Duration {
@@ -254,7 +257,6 @@ func (d *dynamic) Look(c *sim.Container) time.Duration {
 	for _, w := range c.Workers() {
 		if w.Serving() && d.requests > 0 && w.Served() >= d.requests {
 			c.Stop(w)
-			c.Start(0, 0)
 		} else if w.Serving() && c.Rand().Float64() >= w.Busy() {
 			idle++
 		}
@@ -263,6 +265,7 @@ func (d *dynamic) Look(c *sim.Container) time.Duration {
 	switch {
 	case idle > d.most:
 		if w := oldest(c); w != nil {
+			d.surplus[w] = true
 			c.Stop(w)
 		}
 		d.rate = 1

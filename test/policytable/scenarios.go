@@ -58,6 +58,7 @@ func scenarios(profiles []*sim.Profile) []*plan {
 	}
 	for _, name := range []string{"gunicorn-leak", "leak"} {
 		add(name, slowStop)
+		add(name, headline)
 	}
 	for _, name := range []string{"gunicorn", "uwsgi", "plateau"} {
 		add(name, cpuBound)
@@ -82,6 +83,12 @@ func base(p *sim.Profile, what string) *plan {
 			Queue: 512, Timeout: 30 * time.Second,
 		}},
 	}}
+	if p.Shared > 0 && alone(p) {
+		// What a master loaded once each worker loads when it starts.
+		own := *p
+		own.Start = max(p.Start, loads)
+		s.Types[0].Profile = &own
+	}
 	for _, size := range sizes {
 		s.Limit = size * mib
 		s.fits()
@@ -94,6 +101,9 @@ func base(p *sim.Profile, what string) *plan {
 	t.Wait = max(0, time.Duration(wall*float64(time.Second))-p.Service).Round(time.Millisecond)
 	return s
 }
+
+// loads is how long a worker without a master is taken to load its application.
+const loads = time.Second
 
 // alone says of which servers memsup starts every process itself: the others have
 // a master that takes TTIN and TTOU or a command.
@@ -199,6 +209,16 @@ func slowStop(p *sim.Profile) *plan {
 	s := full(p)
 	s.Name = p.Name + " slow stop"
 	s.Types[0].Stop = 20 * time.Second
+	return s
+}
+
+// headline is what test/headline does for real: 512 MiB for ten minutes.
+func headline(p *sim.Profile) *plan {
+	s := base(p, "headline")
+	s.Limit = 512 * mib
+	s.fits()
+	s.Span, s.Warm, s.steady = 10*time.Minute, 2*time.Minute, true
+	s.Types[0].Load = sim.Steady(round(0.7 * s.most()))
 	return s
 }
 

@@ -27,12 +27,10 @@ type table struct {
 const unruled = ", without rules"
 
 func newTable(s *plan) table {
-	t := table{plan: s, memsup: row{who: "memsup", config: "process"}}
-	m := memsup(s)
-	if m.Signal {
-		t.memsup.config = "signal"
+	t := table{plan: s, memsup: row{who: "memsup", config: "signal", Result: sim.RunSeeds(&s.Scenario, memsup(s))}}
+	if s.Types[0].Alone {
+		t.memsup.config = "process"
 	}
-	t.memsup.Result = sim.RunSeeds(&s.Scenario, m)
 	peers := single
 	if len(s.Types) > 1 {
 		peers = several

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/memsup/memsup/sim"
@@ -146,8 +147,7 @@ func heroku(s *plan) int {
 
 // memsup is the program itself, with the reserve that it has by default.
 func memsup(s *plan) *sim.Memsup {
-	t := &s.Types[0]
-	return &sim.Memsup{Signal: !t.Alone && len(s.Types) == 1, Youngest: t.Profile.Server[:1] == "p"}
+	return &sim.Memsup{Youngest: strings.HasPrefix(s.Types[0].Profile.Server, "puma")}
 }
 
 // free are no rules at all.
