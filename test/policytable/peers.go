@@ -29,6 +29,19 @@ func (p *pool) fill(c *sim.Container) {
 	}
 }
 
+// heart beats every so often, however often somebody looks.
+type heart struct{ next time.Duration }
+
+func (h *heart) beats(c *sim.Container, every time.Duration) bool {
+	if c.Now() < h.next {
+		return false
+	}
+	h.next = c.Now() + every
+	return true
+}
+
+func (h *heart) wait(c *sim.Container) time.Duration { return h.next - c.Now() }
+
 // running are the workers that are not stopping.
 func running(c *sim.Container) int {
 	n := 0
@@ -175,21 +188,32 @@ func (k *workerKiller) Look(c *sim.Container) time.Duration {
 // which is more than get_process_mem knows.
 // https://github.com/schneems/puma_auto_tune
 type autoTune struct {
-	ram                  float64 // part of the limit
-	frequency, reap, now time.Duration
+	ram             float64 // part of the limit
+	frequency, reap time.Duration
 
+	heart
 	want, most int
 	until      time.Duration // the reap cycle's end
 }
 
-func (a *autoTune) Begin(*sim.Container) { a.want, a.most, a.until = 1, math.MaxInt, 0 }
+func (a *autoTune) Begin(*sim.Container) {
+	a.heart, a.want, a.most, a.until = heart{}, 1, math.MaxInt, 0
+}
 
 func (a *autoTune) Ended(*sim.Container, *sim.Worker, sim.End) {}
 
 func (a *autoTune) Look(c *sim.Container) time.Duration {
+	if a.beats(c, time.Second) {
+		a.next = c.Now() + a.cycle(c)
+	}
 	for len(c.Workers()) < a.want {
 		c.Start(0, 0)
 	}
+	return a.wait(c)
+}
+
+// cycle looks once and says how long the next look is away.
+func (a *autoTune) cycle(c *sim.Container) time.Duration {
 	memory, ram := float64(c.Anon()), a.ram*float64(c.Limit())
 	var smallest, largest *sim.Worker
 	for _, w := range c.Workers() {
@@ -234,12 +258,13 @@ type dynamic struct {
 	children, start, least, most int
 	requests                     float64
 
+	heart
 	rate    int
 	surplus map[*sim.Worker]bool // stopped for being idle: it is not replaced
 }
 
 func (d *dynamic) Begin(c *sim.Container) {
-	d.rate, d.surplus = 1, map[*sim.Worker]bool{}
+	d.heart, d.rate, d.surplus = heart{}, 1, map[*sim.Worker]bool{}
 	for range d.start {
 		c.Start(0, 0)
 	}
@@ -253,6 +278,9 @@ func (d *dynamic) Ended(c *sim.Container, w *sim.Worker, _ sim.End) {
 }
 
 func (d *dynamic) Look(c *sim.Container) time.Duration {
+	if !d.beats(c, time.Second) {
+		return d.wait(c)
+	}
 	idle := 0
 	for _, w := range c.Workers() {
 		if w.Serving() && d.requests > 0 && w.Served() >= d.requests {
@@ -277,5 +305,5 @@ func (d *dynamic) Look(c *sim.Container) time.Duration {
 	default:
 		d.rate = 1
 	}
-	return time.Second
+	return d.wait(c)
 }

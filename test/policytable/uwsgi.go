@@ -17,6 +17,7 @@ type cheaper struct {
 	reload      int64
 	algorithm   func() algorithm
 
+	heart
 	want int
 	need algorithm
 }
@@ -25,11 +26,22 @@ type cheaper struct {
 // It may not add where may is false.
 type algorithm func(c *sim.Container, may bool) int
 
-func (u *cheaper) Begin(*sim.Container) { u.want, u.need = u.least, u.algorithm() }
+func (u *cheaper) Begin(*sim.Container) { u.heart, u.want, u.need = heart{}, u.least, u.algorithm() }
 
 func (u *cheaper) Ended(*sim.Container, *sim.Worker, sim.End) {}
 
 func (u *cheaper) Look(c *sim.Container) time.Duration {
+	if u.beats(c, time.Second) {
+		u.cycle(c)
+	}
+	for running(c) < u.want && len(c.Workers()) < u.most {
+		c.Start(0, 0)
+	}
+	return u.wait(c)
+}
+
+// cycle is the master's, once a second.
+func (u *cheaper) cycle(c *sim.Container) {
 	var rss int64
 	n := 0
 	for _, w := range c.Workers() {
@@ -64,10 +76,6 @@ func (u *cheaper) Look(c *sim.Container) time.Duration {
 			c.Stop(w)
 		}
 	}
-	for running(c) < u.want && len(c.Workers()) < u.most {
-		c.Start(0, 0)
-	}
-	return time.Second
 }
 
 // spare is the default algorithm: one more when all were busy for overload
