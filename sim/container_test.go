@@ -94,8 +94,8 @@ func TestKernel(t *testing.T) {
 		s.OOMGroup = group
 		k := &keep{counts: []int{1, 1}}
 		r := Run(s, k, 0)
-		// From 10 to 102 MiB at 2 MiB a second, and a moment to start.
-		cycle := 46 + 0.25
+		// From 10 to 103 MiB at 2 MiB a second, and a moment to start.
+		cycle := 46.5 + 0.25
 		if group {
 			cycle += 10 + 0.25
 		}
@@ -151,9 +151,9 @@ func TestShared(t *testing.T) {
 		s.Span = time.Minute
 		var last *Container
 		Run(s, &once{workers: 5, last: &last}, 0)
-		want := int64(6+30+5*10) * mib
+		want := int64(5+30+5*10) * mib
 		if alone {
-			want = (6 + 5*40) * mib
+			want = (5 + 5*40) * mib
 		}
 		if last.Anon() != want {
 			t.Errorf("alone %v: %d MiB, want %d", alone, last.Anon()/mib, want/mib)
@@ -167,7 +167,7 @@ func TestShared(t *testing.T) {
 // TestCache: files that are in use and have no room slow everything down.
 func TestCache(t *testing.T) {
 	kind := web(Steady(1000))
-	s := container(106*mib, kind)
+	s := container(105*mib, kind)
 	s.Cache, s.Active, s.CPUs = 100*mib, 40*mib, 0.5
 	var last *Container
 	slow := Run(s, &once{workers: 4, last: &last}, 0)

@@ -18,5 +18,5 @@ func ExampleRun() {
 	r := sim.Run(s, &sim.Memsup{}, 2*time.Minute)
 	last := r.Timeline[len(r.Timeline)-1]
 	fmt.Printf("%d serving, %d MiB available\n", last.Types[0].Serving, last.Available/mib)
-	// Output: 8 serving, 290 MiB available
+	// Output: 8 serving, 289 MiB available
 }

@@ -34,7 +34,7 @@ func leak(rate int64, after, stop time.Duration) Type {
 }
 
 func container(limit int64, types ...Type) *Scenario {
-	return &Scenario{Seed: 1, Span: 20 * time.Minute, CPUs: 2, Limit: limit, ReservePercent: 10, Base: 6 * mib, Types: types}
+	return &Scenario{Seed: 1, Span: 20 * time.Minute, CPUs: 2, Limit: limit, ReservePercent: 10, Base: 5 * mib, Types: types}
 }
 
 // did counts the decisions of a kind about a type.
