@@ -254,7 +254,7 @@ func (s *State) Cost(t int) (bytes int64, known bool) {
 		return 0, false
 	}
 	x := &s.types[t]
-	if expected, known := x.expected(); known && x.rise.middle() > 0 {
+	if expected, known := x.expected(); known && x.rise.middle > 0 {
 		return expected, true
 	} else if x.cost > 0 {
 		return max(x.cost, expected), true

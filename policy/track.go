@@ -112,21 +112,15 @@ func (k *track) keeps() int64 { return min(k.lows[0], k.lows[1]) }
 type recent struct {
 	values [8]int64
 	n, at  int
+	middle int64 // their upper median, 0 where there is none
 }
 
 func (r *recent) add(v int64) {
 	r.values[r.at] = v
 	r.at = (r.at + 1) % len(r.values)
 	r.n = min(r.n+1, len(r.values))
-}
-
-// middle is their upper median, 0 where there is none.
-func (r *recent) middle() int64 {
-	if r.n == 0 {
-		return 0
-	}
 	sorted := r.values
-	return middle(sorted[:r.n])
+	r.middle = middle(sorted[:r.n])
 }
 
 // followWorkers keeps a track of each worker, at the worker's place in the
@@ -188,7 +182,7 @@ func (s *State) coming(w *Worker, k *track) int64 {
 	switch expected, known := t.expected(); {
 	case !k.begun || w.Phase != Ready:
 		return 0
-	case t.rise.middle() > 0, known && !k.warmed:
+	case t.rise.middle > 0, known && !k.warmed:
 		return max(0, expected-k.keeps())
 	case k.warmed:
 		return bytes(int64(k.rise() * (2 * warm).Seconds()))
@@ -200,8 +194,8 @@ func (s *State) coming(w *Worker, k *track) int64 {
 // expected is what a worker comes to: what others kept that were warm, or where
 // they go on growing half of what they grow by before they are replaced.
 func (t *typeState) expected() (cost int64, known bool) {
-	if t.rise.middle() == 0 {
-		return t.warm.middle(), t.warm.n > 0
+	if t.rise.middle == 0 {
+		return t.warm.middle, t.warm.n > 0
 	}
 	base := t.base()
 	return base + t.worth(base), true
@@ -209,13 +203,13 @@ func (t *typeState) expected() (cost int64, known bool) {
 
 // base is what a worker that leaks has beside its leak.
 func (t *typeState) base() int64 {
-	return max(t.fresh.middle(), t.warm.middle()-bytes(t.rise.middle()*int64(warm.Seconds())))
+	return max(t.fresh.middle, t.warm.middle-bytes(t.rise.middle*int64(warm.Seconds())))
 }
 
 // worth is how much a worker must have grown by to be replaced for it: an eighth,
 // and at least 4 MiB; and it serves for more than two minutes before it is.
 func (t *typeState) worth(base int64) int64 {
-	return max(4*mib, base/8, bytes(t.rise.middle()*int64(briefest.Seconds())))
+	return max(4*mib, base/8, bytes(t.rise.middle*int64(briefest.Seconds())))
 }
 
 // Costs is what is known of a type's cost in bytes, zero where nothing is: of a
@@ -226,5 +220,5 @@ func (s *State) Costs(t int) (start, warm, peak int64) {
 		return 0, 0, 0
 	}
 	x := &s.types[t]
-	return x.fresh.middle(), x.warm.middle(), x.peak
+	return x.fresh.middle, x.warm.middle, x.peak
 }
