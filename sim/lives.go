@@ -92,25 +92,23 @@ func (c *course) around(requests float64) float64 {
 // continued says how it goes on after the measured rows, by how the growth of all
 // lives went from one doubling of the requests to the next. A leak grows twice as
 // much in each: it goes on in the slope of the last half. Caches that fill and
-// fragmentation grow less from one to the next, and come to an end.
+// fragmentation grow less from one to the next, and come to an end; less than a
+// fiftieth of what is held is no growth at all.
 func continued(all []course) {
-	var last, before float64 // growth in the last two doublings
+	var held, last, before float64 // and what the last two doublings added
 	for i := range all {
 		c := &all[i]
 		n := c.points[len(c.points)-1].requests
 		end, half, quarter := c.around(n), c.around(n/2), c.around(n/4)
+		held += end / float64(len(all))
 		last += (end - half) / float64(len(all))
 		before += (half - quarter) / float64(len(all))
 	}
-	if last <= 0 {
+	if last < held/50 {
 		return
 	}
-	part := 2.0
-	if before > 0 {
-		part = min(part, last/before)
-	}
-	leaks := part >= leaking
-	part = min(part, 0.95)
+	leaks := before > 0 && last >= leaking*before
+	part := min(last/max(before, last/2), 0.95)
 	for i := range all {
 		c := &all[i]
 		end := c.points[len(c.points)-1]
