@@ -18,6 +18,7 @@ type Container struct {
 	limit    int64
 	limits   int           // of Scenario.Limits, how many have come
 	look     time.Duration // when the controller is asked next
+	warm     bool          // the start is over: what is done counts
 	down     time.Duration // until when the container is starting anew
 	services []service
 	live     []*Worker
@@ -57,6 +58,8 @@ type service struct {
 	arrive  float64
 	queue   float64
 	stalled time.Duration // since when nobody serves the queue
+	vacant  int           // places of workers that ended, the last of them at left
+	left    time.Duration
 }
 
 type peak struct {
@@ -72,15 +75,24 @@ const (
 	killTakes    = 50 * time.Millisecond
 	anew         = 10 * time.Second // from the end of a container to its next start
 	counted      = 5 * time.Second  // how often workers are counted
+	inPlace      = 15 * time.Second // from an end to a start that takes its place
 )
 
 // Run simulates a scenario under a controller. The same arguments give the same
 // result. Where record is above zero the result holds a picture of the container
 // that often, and each decision.
 func Run(s *Scenario, control Controller, record time.Duration) Result {
+	return run(s, control, record, math.MaxInt)
+}
+
+// run ends before its time where more than so many were killed.
+func run(s *Scenario, control Controller, record time.Duration, kills int) Result {
 	c := newContainer(s, control, record)
 	control.Begin(c)
-	for c.now < s.Span {
+	for c.now < s.Span && c.r.Kills <= kills {
+		if c.now >= s.Warm && !c.warm {
+			c.begin()
+		}
 		if c.down > 0 {
 			c.wait()
 			continue
@@ -129,9 +141,21 @@ func newContainer(s *Scenario, control Controller, record time.Duration) *Contai
 	return c
 }
 
+// begin counts from here on. Kills are counted from the start.
+func (c *Container) begin() {
+	c.warm = true
+	kills, most := c.r.Kills, c.r.Most
+	r := Result{Runs: 1, Served: c.r.Served, Kills: kills, Most: most, Timeline: c.r.Timeline, Decisions: c.r.Decisions}
+	clear(r.Served)
+	c.r = r
+}
+
 // wait lets time pass while the container starts anew: every request is lost.
 func (c *Container) wait() {
 	until := min(c.down, c.s.Span)
+	if !c.warm {
+		until = min(until, max(c.s.Warm, c.now+time.Millisecond))
+	}
 	for i := range c.services {
 		v := &c.services[i]
 		rate, _ := v.Load.at(c.now)
@@ -139,6 +163,9 @@ func (c *Container) wait() {
 	}
 	c.now = until
 	c.takeLimit()
+	if c.now < c.down {
+		return
+	}
 	c.down, c.look = 0, c.now
 	c.measure()
 	c.control.Begin(c)
@@ -148,6 +175,9 @@ func (c *Container) wait() {
 // short where memory goes fast.
 func (c *Container) choose() time.Duration {
 	next := min(c.look, c.s.Span)
+	if !c.warm {
+		next = min(next, c.s.Warm)
+	}
 	if c.limits < len(c.s.Limits) {
 		next = min(next, c.s.Limits[c.limits].At)
 	}
@@ -261,15 +291,29 @@ func (c *Container) remove(w *Worker, how End) {
 	}
 	i := slices.Index(c.live, w)
 	c.live = slices.Delete(c.live, i, i+1)
-	c.stopped()
+	c.stopped(w)
 	c.control.Ended(c, w, how)
 	c.spare = append(c.spare, w)
 	c.look = c.now
 }
 
-func (c *Container) stopped() {
-	if c.now >= c.s.Warm {
-		c.r.Stops++
+// stopped counts a worker's end, and that its place is free: for a while somebody
+// who starts there takes its place.
+func (c *Container) stopped(w *Worker) {
+	c.r.Stops++
+	v := &c.services[w.Type]
+	if c.now-v.left > inPlace {
+		v.vacant = 0
+	}
+	v.vacant++
+	v.left = c.now
+}
+
+func (c *Container) started(kind int) {
+	c.r.Starts++
+	if v := &c.services[kind]; v.vacant > 0 && c.now-v.left <= inPlace {
+		v.vacant--
+		c.r.Replaced++
 	}
 }
 
@@ -293,9 +337,7 @@ func (c *Container) Start(kind, index int) *Worker {
 	*w = Worker{Type: kind, Index: index, Since: c.now, life: begin(&courses[c.rand.IntN(len(courses))], c.rand)}
 	w.hold()
 	c.live = append(c.live, w)
-	if c.now >= c.s.Warm {
-		c.r.Starts++
-	}
+	c.started(kind)
 	c.r.Most = max(c.r.Most, len(c.live))
 	return w
 }

@@ -17,6 +17,10 @@ func (c *Container) flow(d time.Duration) {
 			starting++
 		}
 	}
+	c.r.Alive += float64(len(c.live)) * seconds
+	for i := range c.services {
+		c.r.Serving += float64(c.services[i].serving) * seconds
+	}
 	demand := starting
 	for i := range c.services {
 		v := &c.services[i]

@@ -59,7 +59,7 @@ func (c *Container) killAll() {
 		c.lose(w)
 		c.live = c.live[:len(c.live)-1]
 		c.spare = append(c.spare, w)
-		c.stopped()
+		c.stopped(w)
 	}
 	for i := range c.services {
 		v := &c.services[i]

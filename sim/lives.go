@@ -89,13 +89,13 @@ func (c *course) around(requests float64) float64 {
 	return sum / samples
 }
 
-// continued says how it goes on after the measured rows, by how the growth of all
-// lives went from one doubling of the requests to the next. A leak grows twice as
-// much in each: it goes on in the slope of the last half. Caches that fill and
-// fragmentation grow less from one to the next, and come to an end; less than a
-// fiftieth of what is held is no growth at all.
+// continued says how it goes on after the measured rows, by what all lives took in the
+// last two doublings of their requests. A leak takes twice as much in the last one, and
+// much: it goes on in the slope of the last half. Caches that fill and fragmentation
+// take about as much again in each doubling, or less and less; under a fiftieth of
+// what is held is no growth at all, for garbage collectors come and go in waves.
 func continued(all []course) {
-	var held, last, before float64 // and what the last two doublings added
+	var held, last, before float64
 	for i := range all {
 		c := &all[i]
 		n := c.points[len(c.points)-1].requests
@@ -104,11 +104,15 @@ func continued(all []course) {
 		last += (end - half) / float64(len(all))
 		before += (half - quarter) / float64(len(all))
 	}
-	if last < held/50 {
+	leaks := before > 0 && last >= leaking*before && last >= held/10
+	grown := (last + max(before, 0)) / 2
+	part := slowing
+	if last < before {
+		grown, part = last, min(part, last/before)
+	}
+	if grown < held/50 {
 		return
 	}
-	leaks := before > 0 && last >= leaking*before
-	part := min(last/max(before, last/2), 0.95)
 	for i := range all {
 		c := &all[i]
 		end := c.points[len(c.points)-1]
@@ -116,10 +120,9 @@ func continued(all []course) {
 			c.slope = last / (0.9 * end.requests / 2)
 			continue
 		}
-		for grown := last; len(c.points) < 1<<10 && grown > least; {
-			grown *= part
+		for more := grown * part; more > least && len(c.points) < 1<<10; more *= part {
 			end.requests *= 2
-			end.bytes += grown
+			end.bytes += more
 			c.points = append(c.points, end)
 		}
 	}
@@ -135,10 +138,15 @@ func (p *Profile) Leaks() bool {
 	return false
 }
 
-// leaking is from which growth of one doubling over that of the one before it a
-// worker leaks. A leak has 2; caches that fill, measured again and again over two
-// thousand requests, had 0.7 to 1.6.
-const leaking = 1.75
+const (
+	// leaking is from which growth in one doubling over that in the one before a
+	// worker leaks. A leak has 2; caches that fill, measured again and again over
+	// two thousand requests, had 0.7 to 1.6.
+	leaking = 1.75
+	// slowing is the growth in one doubling over that in the one before where the
+	// rows do not tell that it slows down: it ends at last.
+	slowing = 0.95
+)
 
 // life is where one worker is in its course.
 type life struct {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -180,13 +181,23 @@ type Rules struct {
 	// Reserve says that the scenario's reserve is kept free, but for a hundredth
 	// of the time.
 	Reserve bool
-	// Changes are the most starts and stops an hour after Scenario.Warm.
+	// Changes are the most starts and stops an hour. Where workers leak, those that
+	// take another one's place do not count.
 	Changes float64
+	Leaks   bool
+}
+
+// Calm says whether there are no more starts and stops than by the rules.
+func (u Rules) Calm(s *Scenario, r *Result) bool {
+	if u.Leaks {
+		return r.Scaled(s) <= u.Changes
+	}
+	return r.Changes(s) <= u.Changes
 }
 
 // Keep says whether a result keeps the rules.
 func (u Rules) Keep(s *Scenario, r *Result) bool {
-	return r.Changes(s) <= u.Changes && (!u.Reserve || r.Over(s) <= 0.01)
+	return u.Calm(s, r) && (!u.Reserve || r.Over(s) <= 0.01)
 }
 
 // Better says whether a result is better than another one: fewer are killed, else it
@@ -222,7 +233,7 @@ func Search(s *Scenario, rules Rules) (Result, *Oracle) {
 		}
 		best.Counts = append(best.Counts, counts)
 	}
-	r := RunSeeds(s, best)
+	r := RunSeeds(s, best, math.MaxInt)
 	margins := s.peaks()
 	// try takes over a change where it is better, and says whether it was, and
 	// whether nobody was killed.
@@ -235,7 +246,7 @@ func Search(s *Scenario, rules Rules) (Result, *Oracle) {
 			o.Counts = append(o.Counts, slices.Clone(counts))
 		}
 		change(o)
-		next := RunSeeds(s, o)
+		next := RunSeeds(s, o, r.Kills)
 		if gained = rules.Better(s, &next, &r); gained {
 			r, best = next, o
 		}

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Result is what a simulation came to.
+// Result is what a simulation came to. All but the kills is counted after
+// Scenario.Warm.
 type Result struct {
 	Runs int // that it sums up
 	// Work is the time that served requests took, weighted, in seconds.
@@ -15,8 +16,12 @@ type Result struct {
 	Arrived float64
 	Lost    Losses
 	Kills   int // by the kernel for memory
-	// Starts and Stops are those of workers after Scenario.Warm.
-	Starts, Stops int
+	// Starts and Stops are those of workers. Replaced are the starts, and as many
+	// stops, by which a worker took another one's place.
+	Starts, Stops, Replaced int
+	// Alive is the time that workers lived, and Serving the part of it in which they
+	// took requests, in seconds.
+	Alive, Serving float64
 	// Settle is when nine tenths of the workers of the second half were serving.
 	Settle time.Duration
 	// OverReserve is how long less than the reserve was free.
@@ -39,12 +44,16 @@ func (l *Losses) All() float64 { return l.Full + l.Waited + l.Killed }
 
 // RunSeeds runs a scenario with its seed and with each of its further ones, and sums
 // the results up: kills and requests of all of them, and of instants and numbers of
-// workers the latest and the most.
-func RunSeeds(s *Scenario, control Controller) Result {
-	sum := Run(s, control, 0)
+// workers the latest and the most. It ends before its time where more than so many
+// were killed.
+func RunSeeds(s *Scenario, control Controller, kills int) Result {
+	sum := run(s, control, 0, kills)
 	one := *s
 	for _, one.Seed = range s.Seeds {
-		r := Run(&one, control, 0)
+		if sum.Kills > kills {
+			break
+		}
+		r := run(&one, control, 0, kills-sum.Kills)
 		sum.Runs++
 		sum.Work += r.Work
 		for i := range r.Served {
@@ -57,6 +66,9 @@ func RunSeeds(s *Scenario, control Controller) Result {
 		sum.Kills += r.Kills
 		sum.Starts += r.Starts
 		sum.Stops += r.Stops
+		sum.Replaced += r.Replaced
+		sum.Alive += r.Alive
+		sum.Serving += r.Serving
 		sum.OverReserve += r.OverReserve
 		sum.Settle = max(sum.Settle, r.Settle)
 		sum.Most = max(sum.Most, r.Most)
@@ -64,14 +76,22 @@ func RunSeeds(s *Scenario, control Controller) Result {
 	return sum
 }
 
-// Changes are the starts and stops an hour after Scenario.Warm.
-func (r *Result) Changes(s *Scenario) float64 {
-	return float64(r.Starts+r.Stops) / float64(r.Runs) / (s.Span - s.Warm).Hours()
+// Changes are the starts and stops an hour; Scaled are those of them by which there
+// were more workers or fewer, and no worker took another one's place.
+func (r *Result) Changes(s *Scenario) float64 { return r.hourly(s, r.Starts+r.Stops) }
+
+// Scaled is explained at Changes.
+func (r *Result) Scaled(s *Scenario) float64 {
+	return r.hourly(s, r.Starts+r.Stops-2*r.Replaced)
+}
+
+func (r *Result) hourly(s *Scenario, n int) float64 {
+	return float64(n) / float64(r.Runs) / (s.Span - s.Warm).Hours()
 }
 
 // Over is the part of the time that less than the reserve was free, from 0 to 1.
 func (r *Result) Over(s *Scenario) float64 {
-	return float64(r.OverReserve) / float64(r.Runs) / float64(s.Span)
+	return float64(r.OverReserve) / float64(r.Runs) / float64(s.Span-s.Warm)
 }
 
 // Instant is a picture of the container.

@@ -38,6 +38,7 @@ func main() {
 		}
 		return
 	}
+	fmt.Print(head)
 	begin := time.Now()
 	tables := compare(chosen)
 	for i := range tables {
@@ -46,6 +47,22 @@ func main() {
 	verdicts(os.Stdout, tables)
 	fmt.Printf("%d scenarios in %.0f s\n", len(tables), time.Since(begin).Seconds())
 }
+
+// head says how to read the tables.
+const head = `Each program is shown in the best of the configurations that were tried for it: fewest
+kills by the kernel, then the rules kept, then most work. The rules are the same for
+all, the oracle too: the reserve of 10% is free in 99% of the time, and in steady load
+there are at most 6 starts and stops an hour, where load or limit move 40. A worker that
+leaks may be replaced as often as one likes; one that does not leak may not be
+replaced merely because young workers are smaller. What a program would do without the
+rules has a row of its own where that is more.
+
+Work is the time that served requests take, as a part of the oracle's. It is counted
+after the first minutes, as all is but the kills and the time to settle: until nine
+tenths of the workers of the second half serve. Not serving is the part of its workers'
+time in which they start or stop.
+
+`
 
 func load(dir string) ([]*sim.Profile, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))

@@ -76,7 +76,7 @@ func scenarios(profiles []*sim.Profile) []*plan {
 // that memory, and not the CPU, bounds how many are served at once.
 func base(p *sim.Profile, what string) *plan {
 	s := &plan{Scenario: sim.Scenario{
-		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2}, Span: 2 * time.Hour, Warm: 30 * time.Minute,
+		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2}, Span: 4 * time.Hour, Warm: 20 * time.Minute,
 		CPUs: 2, ReservePercent: 10,
 		Types: []sim.Type{{
 			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 32,
@@ -217,7 +217,7 @@ func headline(p *sim.Profile) *plan {
 	s := base(p, "headline")
 	s.Limit = 512 * mib
 	s.fits()
-	s.Span, s.Warm, s.steady = 10*time.Minute, 2*time.Minute, true
+	s.Span, s.Warm, s.steady = 10*time.Minute, time.Minute, true
 	s.Types[0].Load = sim.Steady(round(0.7 * s.most()))
 	return s
 }

@@ -154,14 +154,12 @@ func memsup(s *plan) *sim.Memsup {
 var free = sim.Rules{Changes: math.Inf(1)}
 
 // rules are what is asked of everybody in a scenario: the reserve is kept, and in
-// steady load six starts and stops an hour are enough, unless the workers leak;
-// where load or limit move, forty.
+// steady load six starts and stops an hour are enough, where load or limit move forty.
+// A worker that leaks may be replaced; one that does not may not be merely because
+// young ones are smaller.
 func (s *plan) rules() sim.Rules {
-	r := sim.Rules{Reserve: true, Changes: 40}
-	switch {
-	case s.leaks:
-		r.Changes = math.Inf(1)
-	case s.steady:
+	r := sim.Rules{Reserve: true, Changes: 40, Leaks: s.leaks}
+	if s.steady {
 		r.Changes = 6
 	}
 	return r
@@ -176,7 +174,11 @@ func (p *peer) best(s *plan) (ruled, any row) {
 		var own row
 		vain := 0
 		for _, c := range series {
-			r := row{who: p.name, config: c.config, Result: sim.RunSeeds(&s.Scenario, c.control)}
+			kills := math.MaxInt
+			if ruled.who != "" {
+				kills = max(ruled.Kills, any.Kills)
+			}
+			r := row{who: p.name, config: c.config, Result: sim.RunSeeds(&s.Scenario, c.control, kills)}
 			if vain++; own.who == "" || rules.Better(&s.Scenario, &r.Result, &own.Result) {
 				own, vain = r, 0
 			}
