@@ -1,5 +1,7 @@
 package sim
 
+import "fmt"
+
 // killWhereFull is the kernel: while what is held passes the limit, at the end of
 // the step or at the highest of the peaks in it, it kills the largest.
 func (c *Container) killWhereFull() {
@@ -36,6 +38,11 @@ func (c *Container) killWhereFull() {
 		}
 		c.kills++
 		c.r.Kills++
+		if c.Recording() {
+			c.Note("oom", fmt.Sprintf("%s.%d", c.s.Types[victim.Type].Name, victim.Index), fmt.Sprintf(
+				"%d MiB and peaks of %d MiB: the kernel kills the largest, of %d MiB",
+				int64(c.anon)>>20, int64(top)>>20, int64(size)>>20))
+		}
 		if c.s.OOMGroup {
 			c.killAll()
 			return
