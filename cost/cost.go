@@ -70,6 +70,11 @@ type Sample struct {
 	// counts resident − shared + VmSwap (/proc/PID/status).
 	Bytes int64
 
+	// Peak is the most that Bytes has been, also between looks, as far as VmHWM of
+	// /proc/PID/status tells: what each process had at its last exact reading, and
+	// the most that it ever had resident beside it. 0 is not known.
+	Peak int64
+
 	// Swap is the part of Bytes that was in swap at the last exact reading of
 	// each process.
 	Swap int64
@@ -140,6 +145,7 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 		bytes := p.bytes()
 		s.Bytes += bytes
 		s.Swap += min(p.swap, bytes)
+		s.Peak += p.base + p.high
 		s.RSS += p.now.resident
 		s.Processes++
 	}

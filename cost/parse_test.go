@@ -18,6 +18,7 @@ func TestCapturedTree(t *testing.T) {
 	want := Sample{
 		PID:       master,
 		Bytes:     (5009 + 4096 + 13267 + 4983 + 5097 + 5073) << 10,
+		Peak:      42501120,
 		RSS:       (7589 + 8770 + 6529 + 6721 + 6721) * pageSize,
 		CPU:       (3 + 21) * tick,
 		Processes: 5,

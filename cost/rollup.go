@@ -37,7 +37,11 @@ func (t *table) measure(p *process) {
 		p.swap, _ = kibibytes(b, "VmSwap")
 		bytes = p.now.private() + p.swap
 	}
-	p.base, p.then, p.exact = bytes, p.now.private(), ok
+	p.base, p.then, p.exact, p.high = bytes, p.now.private(), ok, 0
+	if b, err = t.fs.read(p.pid, "status"); err == nil && !p.vfork {
+		high, _ := kibibytes(b, "VmHWM")
+		p.high = max(0, high-p.now.resident)
+	}
 }
 
 // rollup is the exact bytes of p, as smaps_rollup tells them.

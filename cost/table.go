@@ -24,6 +24,7 @@ type process struct {
 	base  int64  // bytes at the last reading
 	swap  int64  // the part of base that was in swap
 	then  int64  // private resident bytes at the last reading
+	high  int64  // VmHWM of status less the resident bytes, at the last reading
 	now   statm  // of the last look
 	taken uint64 // the look of the last exact reading, 0 for none
 }

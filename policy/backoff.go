@@ -3,7 +3,7 @@ package policy
 import "time"
 
 // backoff is a wait that doubles each time it is raised, and halves for each
-// ten minutes that pass after its end.
+// ten minutes, or as much as it was itself, that pass after its end.
 type backoff struct {
 	wait  time.Duration
 	until time.Duration
@@ -15,7 +15,7 @@ const decay = 10 * time.Minute
 func (b *backoff) raise(now, first, limit time.Duration) {
 	wait := b.wait
 	if idle := now - b.until; idle > 0 {
-		wait >>= min(idle/decay, 62)
+		wait >>= min(idle/max(decay, b.wait), 62)
 	}
 	b.wait = max(first, min(2*wait, limit))
 	b.until = now + b.wait

@@ -30,6 +30,7 @@ const (
 	someStarting
 	notRunning
 	takenBack
+	killedBack
 	justStopped
 	growthPaused
 	underPressure
@@ -37,6 +38,7 @@ const (
 	memoryGoes
 	noRoom
 	stillGrowing
+	surges
 	dips
 	otherTurn
 	noLimit
@@ -59,6 +61,8 @@ func (b Block) String() string {
 		return fmt.Sprintf("waiting for %d of its workers to run", b.fewer)
 	case takenBack:
 		return fmt.Sprintf("waiting %s after an up had to be taken back", period(b.wait))
+	case killedBack:
+		return fmt.Sprintf("waiting %s after the kernel killed one more than fitted", period(b.wait))
 	case justStopped:
 		return fmt.Sprintf("waiting %s after a worker was stopped for memory", period(b.wait))
 	case growthPaused:
@@ -74,6 +78,8 @@ func (b Block) String() string {
 	case stillGrowing:
 		return fmt.Sprintf("headroom %s, less %s that running workers will grow by, under cost %s + reserve %s",
 			size(b.room), size(b.coming), size(b.cost), size(b.reserve))
+	case surges:
+		return fmt.Sprintf("headroom %s under cost %s + %s that workers take for a moment at once", size(b.room), size(b.cost), size(b.coming))
 	case dips:
 		return fmt.Sprintf("available memory dips to %s, under cost %s + half the reserve of %s", size(b.room), size(b.cost), size(b.reserve))
 	case otherTurn:

@@ -80,6 +80,8 @@ func (s *State) blocked(l *look, i int) Block {
 		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
 	case pause > 0:
 		return Block{why: growthPaused, name: l.c.Types[i].Name, index: t.failed, wait: pause}
+	case t.mourning.left(l.now) > 0:
+		return Block{why: killedBack, wait: t.mourning.left(l.now)}
 	case hold > 0:
 		return Block{why: takenBack, wait: hold}
 	case l.starting > 0:
@@ -98,6 +100,9 @@ func (s *State) blocked(l *look, i int) Block {
 	}
 	if spare := s.spare(l); plus(spare, -l.coming) < plus(cost, l.reserve) {
 		return Block{why: stillGrowing, room: spare, coming: l.coming, cost: cost, reserve: l.reserve}
+	}
+	if surge := s.surge(i); surge > l.reserve && plus(s.spare(l), l.passing-l.coming) < plus(cost, surge) {
+		return Block{why: surges, room: plus(s.spare(l), l.passing), cost: cost, coming: surge}
 	}
 	if dip := s.trough.least(); plus(dip, -l.coming) < plus(cost, l.reserve/2) {
 		return Block{why: dips, room: dip, cost: cost, reserve: l.reserve}

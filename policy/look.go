@@ -17,6 +17,9 @@ type look struct {
 	fresh              int64   // of it, to those started since the look before
 	owed               int64   // promised and not yet taken
 	coming             int64   // to ready workers that grow
+	passing            int64   // what workers have for a moment
+	surge              int64   // what they may have at once
+	dips               bool    // memory is used for a moment, and does not end
 	returning          int64   // what stopping workers give back
 	costs              int64   // of all workers
 	growth             float64 // of leaking workers, bytes a second
@@ -64,6 +67,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 			}
 		case Ready:
 			l.coming = plus(l.coming, s.coming(w, &s.tracks[i]))
+			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
 			if leaks(w, l.now) {
 				l.growth += float64(bytes(w.Growth))
 			}
@@ -111,9 +115,7 @@ func (s *State) remember(l *look) {
 		}
 	}
 	s.history.add(sample{at: l.now, used: bytes(l.o.Used), available: l.available, taken: taken})
-	// Where it has been as low before, and is not under the reserve, memory does not
-	// end but is used for a moment.
-	if l.available >= max(s.trough.past(), l.reserve) {
+	if l.dips = s.dips(l); l.dips {
 		return
 	}
 	l.total = s.history.fall(false, 0)
@@ -148,6 +150,10 @@ func (s *State) learnCeiling(o *Observation) {
 		unseen := !s.reached || s.suspectAt-s.reachedAt > lasting
 		if unseen && (!s.capped || s.suspect < s.ceiling) {
 			s.ceiling, s.capped = s.suspect, true
+			for i := range s.types { // a limit that is known asks for no caution beside
+				mourning := &s.types[i].mourning
+				mourning.until = min(mourning.until, o.Now)
+			}
 		}
 		s.suspect = 0
 	}

@@ -86,6 +86,9 @@ type Worker struct {
 	// Cost is what the container would get back if it ended, in bytes; zero is
 	// not yet measured.
 	Cost int64
+	// Peak is the most that Cost has been since the worker started, between looks
+	// too, as VmHWM of /proc/PID/status tells; zero is not known.
+	Peak int64
 	// Growth is how fast Cost has been growing, in bytes a second.
 	Growth int64
 	// CPU is the share of one processor that it used since the observation

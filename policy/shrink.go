@@ -13,7 +13,7 @@ const hardSome, hardFull, lasting = 100, 50, 10 * time.Second
 // shrink stops workers before the kernel kills them.
 func (s *State) shrink(l *look, unexplained bool) {
 	low := s.isLow(l)
-	hard := s.isHard(l)
+	hard, cramped := s.isHard(l), s.cramped(l)
 	s.chosen = s.chosen[:0]
 	if s.recycleLeak(l, low) {
 		return
@@ -38,6 +38,9 @@ func (s *State) shrink(l *look, unexplained bool) {
 			return
 		case l.ends(l.rest(l.net), warning(w)):
 			reason = l.endReason(l.rest(l.net), warning(w))
+		case cramped:
+			reason = fmt.Sprintf("%s available, and workers take up to %s for a moment at once", size(plus(l.available, l.passing)), size(l.surge))
+			s.fitted = l.now
 		case unexplained:
 			reason = "the kernel killed for memory, and no worker's end explains it"
 		case hard:
@@ -90,7 +93,7 @@ func (s *State) isLow(l *look) bool {
 	if l.available >= l.reserve/4*3 {
 		s.short = false
 	}
-	if plus(l.free(), l.returning) >= l.reserve/2 {
+	if plus(l.free(), l.returning) >= l.reserve/2 || l.dips {
 		s.low = 0
 		return false
 	}

@@ -15,6 +15,8 @@ type State struct {
 	chosen  []bool
 	tracks  []track // of the last observation's Workers
 	trough  trough
+	fitted  time.Duration // when there last was room for a surge
+	dipped  time.Duration // since when it is lower than ever; zero is not
 
 	looks   int
 	now     time.Duration
@@ -66,6 +68,7 @@ type typeState struct {
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, warm, rise             recent // see track
 	peak                          int64
+	spikes                        spikes
 	release                       int
 	changed                       bool
 	released                      time.Duration // if changed: what started before is of another release
@@ -73,8 +76,9 @@ type typeState struct {
 	stopTakes int64 // the most that went while one of it, alone, was stopping
 
 	hold, pause backoff
-	failed      int  // index of the worker that ended before it was ready
-	over        life // the one that is above Type.Recycle
+	mourning    backoff // for a kill by the kernel: so many do not fit
+	failed      int     // index of the worker that ended before it was ready
+	over        life    // the one that is above Type.Recycle
 	overSince   time.Duration
 	larger      int // in the last observation's Workers, or -1
 	block       Block
@@ -140,6 +144,7 @@ func (s *State) fit(c *Config, o *Observation) {
 		if t.release != from.Release {
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}
+			t.spikes = spikes{}
 		}
 		if !o.OOMGroup {
 			t.below = 0
@@ -163,6 +168,7 @@ func (s *State) followLimit(o *Observation) {
 			t := &s.types[i]
 			if cost, known := s.Cost(i); known && limit-s.limit >= cost {
 				t.hold.until = min(t.hold.until, o.Now)
+				t.mourning.until = min(t.mourning.until, o.Now)
 			}
 		}
 	}
@@ -191,6 +197,7 @@ func (s *State) learnExits(o *Observation) (unexplained bool) {
 			t.wanted--
 			if e.OOM {
 				s.takeBack(t, o.Now)
+				t.mourning.raise(o.Now, 30*time.Minute, 24*time.Hour)
 			}
 		}
 	}

@@ -6,14 +6,17 @@ import "time"
 // goes up and down with what it does: the least of a while tells what it keeps.
 type track struct {
 	life
-	begun  bool // was seen ready and measured
-	warmed bool // was warm
-	leaky  bool // kept growing when that could be said last
-	judged bool // which was just now
+	begun  bool  // was seen ready and measured
+	warmed bool  // was warm
+	leaky  bool  // kept growing when that could be said last
+	judged bool  // which was just now
+	spike  int64 // what it took for a moment, if that was just seen to be over
 	ready  time.Duration
 	fresh  int64    // its cost when it was ready
 	peak   int64    // the most since
+	told   int64    // Worker.Peak, as last seen
 	lows   [2]int64 // the least of the last seconds, and of as many before
+	highs  [2]int64 // the most, likewise
 	lowsAt time.Duration
 
 	floors [4]int64 // the least in each of the last periods, oldest first
@@ -28,7 +31,7 @@ const (
 	// then is what one more worker comes to.
 	warm = 5 * time.Minute
 	// briefest is the shortest life of a worker that is replaced for its leak.
-	briefest = 150 * time.Second
+	briefest = 10 * time.Minute
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )
@@ -41,17 +44,28 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	}
 	if !k.begun {
 		*k = track{
-			life: k.life, begun: true, ready: now, since: now, fresh: cost, least: cost, period: shortest,
+			life: k.life, ready: now, since: now, fresh: cost, told: w.Peak, least: cost, period: shortest,
 			lows: [2]int64{cost, cost}, lowsAt: now,
 		}
 	}
-	k.judged = false
-	k.peak = max(k.peak, cost)
-	k.least = min(k.least, cost)
+	k.judged, k.spike = false, 0
+	if !k.begun {
+		// Another one will take as much when it starts.
+		k.spike = max(0, bytes(w.Peak)-cost)
+	}
+	k.begun = true
 	if now-k.lowsAt >= shortest {
-		k.lows, k.lowsAt = [2]int64{cost, k.lows[0]}, now
+		// What has not come to stay was a spike.
+		k.spike = max(0, k.highs[1]-max(k.lows[0], k.lows[1]))
+		k.lows, k.highs, k.lowsAt = [2]int64{cost, k.lows[0]}, [2]int64{cost, k.highs[0]}, now
 	}
 	k.lows[0] = min(k.lows[0], cost)
+	k.highs[0] = max(k.highs[0], cost)
+	if w.Peak > k.told {
+		k.highs[0], k.told = max(k.highs[0], bytes(w.Peak)), w.Peak
+	}
+	k.peak = max(k.peak, k.highs[0])
+	k.least = min(k.least, cost)
 	if now-k.since < k.period {
 		return
 	}
@@ -153,6 +167,7 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			t.warm.add(k.keeps())
 		}
 		t.peak = max(t.peak, k.peak)
+		t.spikes.add(o.Now, bytes(w.Cost)-k.keeps(), k.spike)
 		if k.judged {
 			t.rise.add(k.leak())
 		}

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	reached                the limit was, at the next look
 //	free 200MiB            headroom and available, and used is the rest
 //	available 200MiB       alone, as with active page cache; headroom, used: likewise
-//	web.1 ready cost=30MiB growth=1MiB cpu=200 stop=3s age=40s
+//	web.1 ready cost=30MiB peak=90MiB growth=1MiB cpu=200 stop=3s age=40s
 //	web.1 gone
 //	exit web.1 ready oom grown asked
 //	demand and limits      see transcript.demand
@@ -221,6 +221,8 @@ func (x *transcript) worker(f []string) {
 			w.Phase = Stopping
 		case "cost":
 			w.Cost = x.size(value)
+		case "peak":
+			w.Peak = x.size(value)
 		case "growth":
 			w.Growth = x.size(value)
 		case "cpu":

@@ -9,12 +9,14 @@ type trough struct {
 	since       time.Duration
 	last        int64 // of the last seconds, not yet in now
 	lastSince   time.Duration
+	crests      [2]int64
+	crestSince  time.Duration
 }
 
 // lag is how old a reading is before it counts as what was before.
 const lag = 5 * time.Second
 
-// add takes one look.
+// add takes one look, and keeps the most of the last quarter to half minute as well.
 func (g *trough) add(now time.Duration, available int64) {
 	if now-g.lastSince >= lag {
 		g.now = min(g.now, g.last)
@@ -24,11 +26,18 @@ func (g *trough) add(now time.Duration, available int64) {
 		g.now, g.before, g.since = g.last, g.now, now
 	}
 	g.last = min(g.last, available)
+	if now-g.crestSince >= shortest {
+		g.crests, g.crestSince = [2]int64{available, g.crests[0]}, now
+	}
+	g.crests[0] = max(g.crests[0], available)
 }
 
 // begin forgets what was before.
 func (g *trough) begin(now time.Duration, available int64) {
-	*g = trough{available, available, now, available, now}
+	*g = trough{
+		now: available, before: available, since: now, last: available, lastSince: now,
+		crests: [2]int64{available, available}, crestSince: now,
+	}
 }
 
 // least is the least of all.
@@ -36,3 +45,19 @@ func (g *trough) least() int64 { return min(g.now, g.before, g.last) }
 
 // past is the least before the last seconds.
 func (g *trough) past() int64 { return min(g.now, g.before) }
+
+// dips says whether what is missing is used for a moment: it has been as low
+// before, and is not under the reserve; or what went since it was last so is no
+// more than workers are known to take at once, and that a second ago at most.
+func (s *State) dips(l *look) bool {
+	g := &s.trough
+	if l.available >= max(g.past(), l.reserve) {
+		s.dipped = 0
+		return true
+	}
+	if s.dipped == 0 {
+		s.dipped = l.now
+	}
+	surge := s.surge(-1)
+	return surge > 0 && max(g.crests[0], g.crests[1])-l.available <= surge && l.now-s.dipped < time.Second
+}

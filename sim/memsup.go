@@ -49,6 +49,7 @@ type slot struct {
 	cpu       int64
 	cpuTime   time.Duration
 	own, anon int64 // at its turn: what it would give back, and its anonymous memory
+	high      int64 // at its turn: its most memory, above that
 }
 
 type phase uint8
@@ -197,7 +198,7 @@ func (m *Memsup) sample(c *Container) {
 		}
 		anon := s.w.RSS()
 		if !s.measured || s == turn {
-			s.turn, s.own, s.anon = c.now, s.w.Private(), anon
+			s.turn, s.own, s.anon, s.high = c.now, s.w.Private(), anon, s.w.MaxRSS()-anon
 		}
 		bytes := max(0, s.own+anon-s.anon)
 		if span := c.now - s.sampled; s.measured && span > 0 {
@@ -236,7 +237,7 @@ func (m *Memsup) observe(c *Container) {
 		}
 		o.Workers = append(o.Workers, policy.Worker{
 			Type: s.kind, Index: s.index, Phase: phase, Since: s.w.Since,
-			Cost: s.bytes, Growth: s.growth, CPU: s.cpu, StopTime: m.stopTime[s.kind],
+			Cost: s.bytes, Peak: s.own + s.high, Growth: s.growth, CPU: s.cpu, StopTime: m.stopTime[s.kind],
 		})
 	}
 }

@@ -159,7 +159,9 @@ func (s *supervisor) sampled(a answer) {
 		if w == nil || m.Processes == 0 || at < w.measureFrom {
 			continue
 		}
+		above := max(0, m.Peak-m.Bytes)
 		m.Bytes = w.cost(m.Bytes)
+		w.high = m.Bytes + above
 		if dt := at - w.sampledAt; !w.measured {
 			w.cpu = thousandths(m.CPU, at-w.since)
 		} else if dt > 0 {

@@ -61,7 +61,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 	w.gaveUp, w.illEnded = false, false
 	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
-	w.swap, w.load, w.mark = 0, nil, mark{}
+	w.swap, w.high, w.load, w.mark = 0, 0, nil, mark{}
 	s.byPID[pid] = w
 	s.children.remain = true
 	s.decide = true

@@ -144,7 +144,7 @@ func (s *supervisor) fillWorkers() {
 			}
 			o.Workers = append(o.Workers, policy.Worker{
 				Type: t.index, Index: w.index, Phase: phase, Since: w.since,
-				Cost: w.bytes, Growth: w.growth, CPU: w.cpu, StopTime: t.stopTime,
+				Cost: w.bytes, Peak: w.high, Growth: w.growth, CPU: w.cpu, StopTime: t.stopTime,
 			})
 		}
 	}

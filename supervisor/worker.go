@@ -64,6 +64,7 @@ type worker struct {
 	measureFrom time.Duration // what was measured before it does not count
 	bytes       int64
 	swap        int64        // of it
+	high        int64        // the most that bytes has been, between looks too
 	load        *loadAverage // for --runtime-metrics; nil before threads were counted
 	growth      int64        // bytes a second
 	cpu         int64        // thousandths of one CPU since the sample before, or the start
