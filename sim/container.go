@@ -240,7 +240,7 @@ func (c *Container) step(d time.Duration) {
 	if c.s.Cache > 0 && c.growth > 0 && c.anon+float64(c.s.Cache) > float64(c.limit) {
 		c.reached++
 	}
-	if c.anon > float64(c.limit-c.s.Reserve(c.limit)) {
+	if c.anon+float64(c.s.Active) > float64(c.limit-c.s.Reserve(c.limit)) {
 		c.r.OverReserve += d
 	}
 	c.killWhereFull()

@@ -59,7 +59,7 @@ func (o *Oracle) room(c *Container, ahead time.Duration) float64 {
 	}
 	room := limit - o.Margin
 	if o.Reserve {
-		room = min(room, limit-c.s.Reserve(limit))
+		room = min(room, limit-c.s.Reserve(limit)-c.s.Active)
 	}
 	return float64(room)
 }

@@ -24,7 +24,7 @@ type Result struct {
 	Alive, Serving float64
 	// Settle is when nine tenths of the workers of the second half were serving.
 	Settle time.Duration
-	// OverReserve is how long less than the reserve was free.
+	// OverReserve is how long less than the reserve was free, beside the files in use.
 	OverReserve time.Duration
 	Most        int // workers at once
 

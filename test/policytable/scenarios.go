@@ -63,6 +63,15 @@ func scenarios(profiles []*sim.Profile) []*plan {
 	for _, name := range []string{"gunicorn", "uwsgi", "plateau"} {
 		add(name, cpuBound)
 	}
+	for _, name := range []string{"gunicorn", "puma", "plateau"} {
+		add(name, files)
+	}
+	for _, name := range []string{"gunicorn-preload", "sidekiq", "node"} {
+		add(name, large)
+	}
+	for _, name := range []string{"puma-preload", "sidekiq", "leak"} {
+		add(name, slowStart)
+	}
 	for _, pair := range [][2]string{{"puma", "sidekiq"}, {"gunicorn", "celery"}, {"plateau", "leak"}} {
 		if web, jobs := byName[pair[0]], byName[pair[1]]; web != nil && jobs != nil {
 			all = append(all, twoTypes(web, jobs))
@@ -71,15 +80,18 @@ func scenarios(profiles []*sim.Profile) []*plan {
 	return all
 }
 
-// base is a container for one profile: of the sizes that people give the smallest
-// that holds six warm workers, two CPUs, and requests that wait for others so long
+// base is a container for one profile that holds six warm workers.
+func base(p *sim.Profile, what string) *plan { return holding(p, what, 6) }
+
+// holding is a container for one profile: of the sizes that people give the smallest
+// that holds so many warm workers, two CPUs, and requests that wait for others so long
 // that memory, and not the CPU, bounds how many are served at once.
-func base(p *sim.Profile, what string) *plan {
+func holding(p *sim.Profile, what string, workers int) *plan {
 	s := &plan{Scenario: sim.Scenario{
 		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2}, Span: 4 * time.Hour, Warm: 20 * time.Minute,
 		CPUs: 2, ReservePercent: 10,
 		Types: []sim.Type{{
-			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 32,
+			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 4 * max(8, workers),
 			Queue: 512, Timeout: 30 * time.Second,
 		}},
 	}}
@@ -92,7 +104,7 @@ func base(p *sim.Profile, what string) *plan {
 	for _, size := range sizes {
 		s.Limit = size * mib
 		s.fits()
-		if s.fit >= 6 {
+		if s.fit >= workers {
 			break
 		}
 	}
@@ -119,7 +131,7 @@ func alone(p *sim.Profile) bool {
 // fits finds out how many workers there is room for.
 func (s *plan) fits() {
 	s.warm, s.rss, s.leaks = nil, nil, false
-	room := float64(s.Limit-s.Reserve(s.Limit)) - float64(s.Base)
+	room := float64(s.Limit - s.Reserve(s.Limit) - s.Active - s.Base)
 	for i := range s.Types {
 		t := &s.Types[i]
 		s.leaks = s.leaks || t.Profile.Leaks()
@@ -149,6 +161,14 @@ func (s *plan) most() float64 {
 		return min(each*float64(s.fit), 0.95*s.CPUs/cpu)
 	}
 	return each * float64(s.fit)
+}
+
+// large is full with over twenty workers, where one more or less matters little.
+func large(p *sim.Profile) *plan {
+	s := holding(p, "large", 20)
+	s.steady = true
+	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
+	return s
 }
 
 func full(p *sim.Profile) *plan {
@@ -209,6 +229,26 @@ func slowStop(p *sim.Profile) *plan {
 	s := full(p)
 	s.Name = p.Name + " slow stop"
 	s.Types[0].Stop = 20 * time.Second
+	return s
+}
+
+// slowStart is an application that takes twenty seconds of a CPU to load.
+func slowStart(p *sim.Profile) *plan {
+	slow := *p
+	slow.Start = 20 * time.Second
+	s := full(&slow)
+	s.Name = p.Name + " slow start"
+	return s
+}
+
+// files is a container that reads files again and again: a tenth of its limit, of
+// a quarter that it would fill with cache.
+func files(p *sim.Profile) *plan {
+	s := base(p, "files")
+	s.Cache, s.Active = s.Limit/4, s.Limit/10
+	s.fits()
+	s.steady = true
+	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
 	return s
 }
 
