@@ -90,21 +90,22 @@ func (c *course) around(requests float64) float64 {
 }
 
 // continued says how it goes on after the measured rows, by what all lives took in the
-// last two doublings of their requests. A leak takes twice as much in the last one, and
-// much: it goes on in the slope of the last half. Caches that fill and fragmentation
+// last three doublings of their requests. A leak takes twice as much in each, and at
+// last much: it goes on in the slope of the last half. Caches that fill and fragmentation
 // take about as much again in each doubling, or less and less; under a fiftieth of
 // what is held is no growth at all, for garbage collectors come and go in waves.
 func continued(all []course) {
-	var held, last, before float64
+	var held, last, before, earlier float64
 	for i := range all {
 		c := &all[i]
 		n := c.points[len(c.points)-1].requests
-		end, half, quarter := c.around(n), c.around(n/2), c.around(n/4)
+		end, half, quarter, eighth := c.around(n), c.around(n/2), c.around(n/4), c.around(n/8)
 		held += end / float64(len(all))
 		last += (end - half) / float64(len(all))
 		before += (half - quarter) / float64(len(all))
+		earlier += (quarter - eighth) / float64(len(all))
 	}
-	leaks := before > 0 && last >= leaking*before && last >= held/10
+	leaks := before > max(earlier, 0) && last >= leaking*before && last <= leapt*before && last >= held/10
 	grown := (last + max(before, 0)) / 2
 	part := slowing
 	if last < before {
@@ -143,6 +144,8 @@ const (
 	// worker leaks. A leak has 2; caches that fill, measured again and again over
 	// two thousand requests, had 0.7 to 1.6.
 	leaking = 1.75
+	// leapt is what is too much for a leak: a collector's wave.
+	leapt = 3
 	// slowing is the growth in one doubling over that in the one before where the
 	// rows do not tell that it slows down: it ends at last.
 	slowing = 0.95

@@ -88,7 +88,7 @@ func base(p *sim.Profile, what string) *plan { return holding(p, what, 6) }
 // that memory, and not the CPU, bounds how many are served at once.
 func holding(p *sim.Profile, what string, workers int) *plan {
 	s := &plan{Scenario: sim.Scenario{
-		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2}, Span: 4 * time.Hour, Warm: 20 * time.Minute,
+		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2, 3}, Span: 4 * time.Hour, Warm: 20 * time.Minute,
 		CPUs: 2, ReservePercent: 10,
 		Types: []sim.Type{{
 			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 4 * max(8, workers),
