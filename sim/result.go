@@ -82,7 +82,7 @@ func (r *Result) Changes(s *Scenario) float64 { return r.hourly(s, r.Starts+r.St
 
 // Scaled is explained at Changes.
 func (r *Result) Scaled(s *Scenario) float64 {
-	return r.hourly(s, r.Starts+r.Stops-2*r.Replaced)
+	return r.hourly(s, max(0, r.Starts+r.Stops-2*r.Replaced))
 }
 
 func (r *Result) hourly(s *Scenario, n int) float64 {
