@@ -3,15 +3,15 @@
 package container
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/memsup/memsup/test/debian"
 )
 
 // The images, each built when the first test asks for it.
@@ -81,12 +81,7 @@ func (i *image) build() error {
 	}
 	tag := "memsup-test/" + i.name
 	before, _ := docker("image", "inspect", "--format", "{{.Id}}", tag)
-	args := []string{"build", "--network", "host", "--tag", tag}
-	for _, name := range []string{"http_proxy", "https_proxy"} {
-		if os.Getenv(name) != "" {
-			args = append(args, "--build-arg", name)
-		}
-	}
+	args := append([]string{"build", "--tag", tag}, debian.BuildArgs()...)
 	if _, err := docker(append(args, context)...); err != nil {
 		return err
 	}
@@ -97,35 +92,8 @@ func (i *image) build() error {
 	return err
 }
 
-// base makes debian:bookworm-slim out of Debian's packages, once for each
-// recipe; an image of that name from elsewhere is taken as it is. What this
-// machine's apt is told about its archive, apt is told inside the image, where
-// the Dockerfiles run it.
-var base = sync.OnceValue(func() error {
-	const name, label = "debian:bookworm-slim", "memsup-test.recipe"
-	recipe := []string{"--variant=minbase"}
-	for _, dir := range []string{"doc", "man", "locale", "info"} {
-		recipe = append(recipe, "--dpkgopt=path-exclude=/usr/share/"+dir+"/*")
-	}
-	settings, err := exec.Command("apt-config", "dump", "--no-empty", "--format", "%f \"%v\";%n",
-		"Acquire::http", "Acquire::https", "Acquire::Check-Valid-Until", "Acquire::Check-Date").Output()
-	if err != nil && os.Getenv("CI") == "true" {
-		return fmt.Errorf("apt-config dump: %w", err)
-	}
-	for line := range strings.Lines(string(settings)) {
-		recipe = append(recipe, "--aptopt="+strings.TrimSpace(line))
-	}
-	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(recipe, "\n"))))
-	if found, err := docker("image", "inspect", "--format", `{{index .Config.Labels "`+label+`"}}`, name); err == nil && (found == "" || found == hash) {
-		return nil
-	}
-	tar := filepath.Join(scratch, "base.tar")
-	if out, err := exec.Command("mmdebstrap", append(recipe, "bookworm", tar)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
-	}
-	_, err = docker("import", "--change", "LABEL "+label+"="+hash, tar, name)
-	return err
-})
+// base makes the image that all others are built on, once a run.
+var base = sync.OnceValue(func() error { return debian.Base(scratch) })
 
 // programs builds memsup and the workers as static binaries and returns their
 // directory.
