@@ -10,7 +10,7 @@ ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test race lint fuzz bench policy-table libmymem container vm truth clean need-go
+.PHONY: build run test race lint fuzz bench policy-table libmymem container vm truth traces clean need-go
 
 build: need-go ## bin/memsup, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
@@ -53,7 +53,7 @@ libmymem: ## the C library: libmymem/build (needs a C compiler)
 	$(MAKE) -C libmymem all check
 
 container: need-go ## the same promises in Docker (needs root, Docker, mmdebstrap)
-	$(GO) test -tags container -timeout 20m ./test/container
+	$(GO) test -tags container -p 1 -timeout 20m ./test/container ./test/workload
 
 vm: need-go ## scenarios on cgroup v2 with PSI, in guests (needs qemu-system-x86, e2fsprogs, apt)
 	$(GO) test -tags vm -count=1 -timeout 20m -v ./test/vm
@@ -64,6 +64,9 @@ truth: need-go ## MEM_AVAILABLE beside memory truly taken: the tables of docs/nu
 	$(GO) test -tags vm -count=1 -timeout 20m -run Scenario/truth ./test/vm -keep $$dir && \
 	cat $$dir/* | $(GO) run ./test/truth table docs/numbers.md && \
 	sed -n '/truth:begin/,/truth:end/p' docs/numbers.md
+
+traces: need-go ## sim/profiles measured anew, 15 minutes (needs root, Docker, mmdebstrap)
+	$(GO) run ./test/workload
 
 clean:
 	rm -rf bin libmymem/build
