@@ -67,7 +67,7 @@ func TestText(t *testing.T) {
 		service:  []time.Duration{time.Millisecond, 2 * time.Millisecond, 9 * time.Millisecond},
 	}
 	for range 3 {
-		m.lives = append(m.lives, []row{{private: 5, peak: 5, shared: 2}, {requests: 1, seconds: 1, private: 6, peak: 8}})
+		m.lives = append(m.lives, []row{{private: 5, peak: 5, shared: 2}, {requests: 1, seconds: 1, private: 6, peak: 8}, {requests: 2, seconds: 2, private: 6, peak: 6}})
 	}
 	text := m.text()
 	if err := check(m.name, text); err != nil {
@@ -118,6 +118,19 @@ func TestThin(t *testing.T) {
 	}
 	if !slices.Equal(life, before) {
 		t.Error("thin changed what it was given")
+	}
+}
+
+// A moment is a peak, and a step stays where it is.
+func TestRest(t *testing.T) {
+	var life, want []row
+	for i, private := range []int64{10, 20, 20, 90, 20, 20, 20, 50, 50, 80, 80, 50, 50} {
+		life = append(life, row{requests: i, private: private, peak: private + 1})
+		want = append(want, life[i])
+	}
+	want[3].private, want[9].private, want[10].private = 20, 50, 50
+	if got := rest(life); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }
 

@@ -74,7 +74,7 @@ func (m *measured) text() []byte {
 	fmt.Fprintf(&out, "cpu_ms %.1f\nbase_bytes %d\nshared_bytes %d\n", ms(m.cpu), m.base, m.shared())
 	fmt.Fprintf(&out, "\nlife requests seconds private peak shared\n")
 	for i, life := range m.lives {
-		for _, r := range thin(life, rows) {
+		for _, r := range thin(rest(life), rows) {
 			fmt.Fprintf(&out, "%d %d %.2f %d %d %d\n", i+1, r.requests, r.seconds, r.private, r.peak, r.shared)
 		}
 	}
@@ -91,6 +91,23 @@ func (m *measured) shared() int64 {
 	return sum / int64(len(m.lives))
 }
 
+// rest returns a life whose private memory is the median of the five samples around
+// each, but for the first one: what a request in between took for a moment is peak.
+func rest(life []row) []row {
+	rested := slices.Clone(life)
+	for i := 1; i < len(life); i++ {
+		var around []int64
+		for _, r := range life[max(0, i-2):min(len(life), i+3)] {
+			around = append(around, r.private)
+		}
+		slices.Sort(around)
+		r := &rested[i]
+		r.private = around[(len(around)-1)/2]
+		r.peak = max(r.peak, r.private)
+	}
+	return rested
+}
+
 // thin leaves at most n rows of a life, and one for each number of requests: while
 // there are more, that one goes whose neighbours tell best what it told. The row
 // after it takes over its peak.
@@ -99,7 +116,7 @@ func thin(all []row, n int) []row {
 	var peak int64
 	for _, r := range all[1:] {
 		peak = max(peak, r.peak)
-		if last := &life[len(life)-1]; r.requests > last.requests {
+		if r.requests > life[len(life)-1].requests {
 			r.peak, peak = peak, 0
 			life = append(life, r)
 		}
