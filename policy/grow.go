@@ -3,7 +3,7 @@ package policy
 import "fmt"
 
 // grow finds for each type why it does not grow, and lets one type grow by one
-// worker where nothing else was decided.
+// worker where nothing else was decided, or has another one make way for it.
 func (s *State) grow(l *look) {
 	best := -1
 	for i := range s.types {
@@ -14,6 +14,7 @@ func (s *State) grow(l *look) {
 		}
 	}
 	if best < 0 {
+		s.makeWay(l)
 		return
 	}
 	for i := range s.types {

@@ -83,6 +83,7 @@ type typeState struct {
 	larger      int // in the last observation's Workers, or -1
 	block       Block
 	demand      demand
+	denied      time.Duration // since when memory denies what demand asks for; zero is not
 }
 
 // life is one run of one worker.

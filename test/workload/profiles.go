@@ -58,7 +58,7 @@ var profiles = []profile{
 	{
 		name: "gunicorn-leak", server: "gunicorn", packages: []string{"gunicorn", "python3-flask"}, app: "leaky.py",
 		command: "exec gunicorn --workers 3 --bind unix:/run/app/0 leaky:app",
-		workers: 3, threads: 1, talk: web(1), stop: syscall.SIGTERM, requests: 15000, rate: 150, mix: visits,
+		workers: 3, threads: 1, talk: web(1), stop: syscall.SIGTERM, requests: 45000, rate: 150, mix: visits,
 	},
 	{
 		name: "puma", server: "puma", packages: []string{"puma", "ruby-sinatra"}, app: "config.ru",

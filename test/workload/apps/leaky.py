@@ -7,7 +7,7 @@ import random
 from web import app
 
 SHARE = float(os.environ.get("LEAK_SHARE", "0.02"))
-BYTES = int(os.environ.get("LEAK_BYTES", str(512 * 1024)))
+BYTES = int(os.environ.get("LEAK_BYTES", str(64 * 1024)))
 kept = []
 
 
