@@ -13,7 +13,7 @@ import (
 // memory ends sooner, it has to give back half the reserve at least, or one
 // worker too many runs.
 func (s *State) recycleLeak(l *look, low bool) bool {
-	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() >= l.reserve || l.free() < 0 {
+	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || plus(l.free(), l.passing) >= l.reserve || l.free() < 0 {
 		return false
 	}
 	best := none()

@@ -221,10 +221,10 @@ func (t *typeState) base() int64 {
 	return max(t.fresh.middle, t.warm.middle-bytes(t.rise.middle*int64(warm.Seconds())))
 }
 
-// worth is how much a worker must have grown by to be replaced for it: an eighth,
-// and at least 4 MiB; and it serves for more than two minutes before it is.
+// worth is how much a worker must have grown by to be replaced for it: a sixteenth,
+// at least 2 MiB, and what it grows by in the briefest life.
 func (t *typeState) worth(base int64) int64 {
-	return max(4*mib, base/8, bytes(t.rise.middle*int64(briefest.Seconds())))
+	return max(2*mib, base/16, bytes(t.rise.middle*int64(briefest.Seconds())))
 }
 
 // Costs is what is known of a type's cost in bytes, zero where nothing is: of a
