@@ -6,18 +6,19 @@ import "time"
 // goes up and down with what it does: the least of a while tells what it keeps.
 type track struct {
 	life
-	begun  bool  // was seen ready and measured
-	warmed bool  // was warm
-	leaky  bool  // kept growing when that could be said last
-	judged bool  // which was just now
-	spike  int64 // what it took for a moment, if that was just seen to be over
-	ready  time.Duration
-	fresh  int64    // its cost when it was ready
-	peak   int64    // the most since
-	told   int64    // Worker.Peak, as last seen
-	lows   [2]int64 // the least of the last seconds, and of as many before
-	highs  [2]int64 // the most, likewise
-	lowsAt time.Duration
+	begun   bool  // was seen ready and measured
+	settled bool  // fresh is what it is
+	warmed  bool  // was warm
+	leaky   bool  // kept growing when that could be said last
+	judged  bool  // which was just now
+	spike   int64 // what it took for a moment, if that was just seen to be over
+	ready   time.Duration
+	fresh   int64    // the least of its first seconds
+	peak    int64    // the most since
+	told    int64    // Worker.Peak, as last seen
+	lows    [2]int64 // the least of the last seconds, and of as many before
+	highs   [2]int64 // the most, likewise
+	lowsAt  time.Duration
 
 	floors [4]int64 // the least in each of the last periods, oldest first
 	n      int
@@ -60,6 +61,9 @@ func (k *track) follow(w *Worker, now time.Duration) {
 		k.lows, k.highs, k.lowsAt = [2]int64{cost, k.lows[0]}, [2]int64{cost, k.highs[0]}, now
 	}
 	k.lows[0] = min(k.lows[0], cost)
+	if now-k.ready < shortest {
+		k.fresh = k.lows[0]
+	}
 	k.highs[0] = max(k.highs[0], cost)
 	if w.Peak > k.told {
 		k.highs[0], k.told = max(k.highs[0], bytes(w.Peak)), w.Peak
@@ -154,12 +158,13 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 		if !s.has(w.Type) || s.types[w.Type].outdated(w) {
 			continue
 		}
-		t, begun := &s.types[w.Type], k.begun
+		t := &s.types[w.Type]
 		k.follow(w, o.Now)
 		if !k.begun {
 			continue
 		}
-		if !begun {
+		if !k.settled && o.Now-k.ready >= shortest {
+			k.settled = true
 			t.fresh.add(k.fresh)
 		}
 		if !k.warmed && o.Now-k.ready >= warm {
