@@ -30,7 +30,8 @@ type Meter struct {
 	table   table
 	looks   uint64
 	targets map[int]int // pid to index in the targets of this look
-	turns   []uint64    // for each target, the look that measured it exactly
+	forked  []preforked // workers of prefork targets in this look
+	turns   []uint64    // for each sample, the look that measured it exactly
 }
 
 // NewMeter returns a Meter that reads the proc file system mounted at procRoot,
@@ -49,13 +50,32 @@ type Target struct {
 	// clock ticks since boot. Where it differs from what is found, the pid was
 	// given to a stranger and the worker is gone. 0 skips the comparison.
 	Start uint64
+
+	// Prefork says that the main process is a master which forks workers, and
+	// that these are measured each by itself: see [Sample.Parent].
+	Prefork bool
+
+	// Workers tells a prefork master's workers from its other children: text
+	// that their command lines (/proc/PID/cmdline, NUL read as a blank) hold.
+	// Where it is empty a worker is every child that was forked and has not
+	// become another program: PF_FORKNOEXEC of field 9 (flags) of
+	// /proc/PID/stat.
+	Workers string
 }
 
-// A Sample is what one look found out about one Target. A tree without a living
-// process, or one that hidepid (proc(5)) hides, is all zero.
+// A Sample is what one look found out about one Target, or about one worker of
+// a prefork Target. A tree without a living process, or one that hidepid
+// (proc(5)) hides, is all zero.
 type Sample struct {
-	// PID is the Target's.
+	// PID is the Target's, or the worker's.
 	PID int
+
+	// Parent is the prefork Target's PID where this is one of its workers, else
+	// 0. The worker's tree is then no part of the Target's.
+	Parent int
+
+	// Start is when the worker of a prefork Target started, as Target.Start.
+	Start uint64
 
 	// Bytes is what the container would get back. Where Exact is false it is
 	// the last exact value of each process and what its private resident memory
@@ -68,6 +88,9 @@ type Sample struct {
 	//
 	// A process whose smaps_rollup is refused or missing (before Linux 4.14)
 	// counts resident − shared + VmSwap (/proc/PID/status).
+	//
+	// Of a worker of a prefork Target it is Private_Dirty + SwapPss: what it
+	// shares with its master stays when it ends.
 	Bytes int64
 
 	// Peak is the most that Bytes has been, also between looks, as far as VmHWM of
@@ -98,10 +121,11 @@ type Sample struct {
 	Exact bool
 }
 
-// Look appends one Sample for each target to out, in the order of targets, and
-// returns it. Up to full of the targets are measured exactly, those first whose
-// last exact reading is oldest. Without exact readings Look does not allocate
-// once its tables have grown to the number of processes.
+// Look appends one Sample for each target to out, in the order of targets, then
+// one for each living worker of a prefork target, and returns it. Up to full of
+// all these are measured exactly, those first whose last exact reading is
+// oldest. Without exact readings Look does not allocate once its tables have
+// grown to the number of processes, and no Target.Workers is set.
 //
 // A worker's tree is every process whose chain of parents leads to the target,
 // or whose process group is the target's pid, and their descendants. Processes
@@ -116,11 +140,14 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 	if len(targets) == 0 && len(m.table.procs) == 0 {
 		return out
 	}
-	samples := out[first:]
 	m.looks++
 	m.table.scan()
 	defer m.table.fs.close()
 	m.assign(targets)
+	for _, f := range m.forked {
+		out = append(out, Sample{PID: f.pid, Start: f.start, Parent: targets[f.target].PID})
+	}
+	samples := out[first:]
 	m.follow()
 	m.choose(samples, full)
 
@@ -141,7 +168,7 @@ func (m *Meter) Look(targets []Target, full int, out []Sample) []Sample {
 		if p.ended {
 			continue
 		}
-		p.tree = targets[p.owner].PID // one that ended keeps what it had
+		p.tree = s.PID // one that ended keeps what it had
 		bytes := p.bytes()
 		s.Bytes += bytes
 		s.Swap += min(p.swap, bytes)
@@ -172,9 +199,14 @@ func (m *Meter) assign(targets []Target) {
 			p.owner = i
 		}
 	}
+	m.assignForked(targets)
 	procs := m.table.procs
 	for i := range procs {
-		m.own(&procs[i])
+		p := &procs[i]
+		m.own(p)
+		if private := p.owner >= len(targets); private != p.private {
+			p.private, p.known = private, false // base is another measure
+		}
 	}
 }
 
@@ -217,7 +249,7 @@ func (m *Meter) follow() {
 		p.known = true
 		p.then = p.now.private()
 		p.base = p.then
-		if parent != nil && parent.owner == p.owner {
+		if parent != nil && (parent.owner == p.owner || p.worker) {
 			p.base = max(0, p.base-parent.now.private())
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // Runnable counts the threads that the kernel counts in its load average: those
 // that run or wait for a CPU, and those in uninterruptible sleep (states R and D
 // of /proc/PID/task/TID/stat, proc_pid_stat(5)). It appends to out the count of
-// each target's tree, as Look finds it, in the order of targets. All is that of
+// each target's tree, a prefork one's workers included, in the order of targets. All is that of
 // every visible process where self is 1, else of self's descendants and of the
 // trees. Process self, which is the one that counts, and kernel threads are left
 // out. It is false where the proc file system cannot be read.
@@ -30,7 +30,10 @@ func (m *Meter) Runnable(targets []Target, self int, out []int) (each []int, all
 		}
 		n := t.active(p)
 		all += n
-		if p.owner >= 0 {
+		switch {
+		case p.owner >= len(targets):
+			out[first+m.forked[p.owner-len(targets)].target] += n
+		case p.owner >= 0:
 			out[first+p.owner] += n
 		}
 	}

@@ -192,7 +192,11 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("in state %s: %+v, %v", state, got, ok)
 		}
 	}
-	want.active, want.ended = false, true
+	want.active, want.forked = false, true
+	if got, ok := parseStat([]byte("5 (sh) S" + strings.Replace(tail, " 4194304 ", " 4194368 ", 1))); !ok || got != want {
+		t.Errorf("forked: %+v, %v", got, ok)
+	}
+	want.forked, want.ended = false, true
 	for _, state := range []string{"Z", "X", "x"} {
 		if got, ok := parseStat([]byte("5 (sh) " + state + tail)); !ok || got != want {
 			t.Errorf("in state %s: %+v, %v", state, got, ok)

@@ -55,7 +55,10 @@ func (t *table) rollup(p *process) (bytes int64, ok bool) {
 		return 0, false
 	}
 	p.swap, _ = kibibytes(b, "SwapPss")
-	bytes, ok = parseRollup(b)
+	if bytes, ok = parseRollup(b); p.private && ok {
+		bytes, ok = kibibytes(b, "Private_Dirty")
+		bytes += p.swap
+	}
 	if p.vfork = ok && t.borrows(p, b); p.vfork {
 		bytes, p.swap = 0, 0
 	}

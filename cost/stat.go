@@ -18,6 +18,7 @@ type stat struct {
 	ticks  int64  // utime + stime + cutime + cstime
 	ended  bool   // a zombie
 	kernel bool   // a kernel thread
+	forked bool   // it was forked and has not called execve(2) since
 	active bool   // its first thread runs, waits for a CPU (R) or sleeps uninterruptibly (D)
 	single bool   // it has no other thread
 }
@@ -42,8 +43,8 @@ func parseStat(b []byte) (s stat, ok bool) {
 		case 5:
 			s.pgrp = int(n)
 		case 9:
-			const kthread = 0x0020_0000 // PF_KTHREAD
-			s.kernel = n&kthread != 0
+			const kthread, forkNoExec = 0x0020_0000, 0x0000_0040 // PF_KTHREAD, PF_FORKNOEXEC
+			s.kernel, s.forked = n&kthread != 0, n&forkNoExec != 0
 		case 14, 15, 16, 17:
 			s.ticks += n
 		case 20:

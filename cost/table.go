@@ -11,22 +11,25 @@ const (
 // A process is what is known of one process, from this look and earlier ones.
 type process struct {
 	stat
-	owner int // index of the target, or unknown or nobody
+	owner  int  // index of the sample, or unknown or nobody
+	worker bool // of a prefork target
 
 	// From here on, kept from look to look.
-	tree  int    // the target in whose tree it was alive in the last look, 0 for none
-	known bool   // base and then are set
-	exact bool   // base is from smaps_rollup
-	vfork bool   // it runs in its parent's memory, which counts there
-	way   way    // how to read smaps_rollup
-	uid   uint32 // who owned statm when way was found
-	gid   uint32
-	base  int64  // bytes at the last reading
-	swap  int64  // the part of base that was in swap
-	then  int64  // private resident bytes at the last reading
-	high  int64  // VmHWM of status less the resident bytes, at the last reading
-	now   statm  // of the last look
-	taken uint64 // the look of the last exact reading, 0 for none
+	tree    int    // the target in whose tree it was alive in the last look, 0 for none
+	known   bool   // base and then are set
+	private bool   // base is what is private to it, as in a prefork worker's tree
+	titled  bool   // its command line held Target.Workers
+	exact   bool   // base is from smaps_rollup
+	vfork   bool   // it runs in its parent's memory, which counts there
+	way     way    // how to read smaps_rollup
+	uid     uint32 // who owned statm when way was found
+	gid     uint32
+	base    int64  // bytes at the last reading
+	swap    int64  // the part of base that was in swap
+	then    int64  // private resident bytes at the last reading
+	high    int64  // VmHWM of status less the resident bytes, at the last reading
+	now     statm  // of the last look
+	taken   uint64 // the look of the last exact reading, 0 for none
 }
 
 // bytes is what the container would get back of the process.
@@ -81,7 +84,7 @@ func (t *table) scan() bool {
 			p = *before
 		}
 		p.stat = s
-		p.owner = unknown
+		p.owner, p.worker = unknown, false
 		t.procs = append(t.procs, p)
 	}
 	t.compare()
