@@ -216,7 +216,7 @@ func (s *State) giveBack(l *look) {
 	i, because := s.pick(l.o, best, nil)
 	w := &l.o.Workers[i]
 	s.chosen = s.chosen[:0]
-	s.drop(l, i, fmt.Sprintf("demand: %s; %s %s", d.little(period(l.now-d.lowSince)), s.name(l, w), because))
+	s.drop(l, i, fmt.Sprintf("demand: %s; %s", d.little(period(l.now-d.lowSince)), s.goes(l, w, because)))
 	d.went, d.last = true, l.now
 	if d.lowSince = l.now - patience + step; d.most >= t.wanted {
 		d.low = false

@@ -68,8 +68,8 @@ func (s *State) comply(l *look) {
 			}
 			i, because := s.pick(l.o, from, s.chosen)
 			w := &l.o.Workers[i]
-			s.drop(l, i, fmt.Sprintf("%s: the workers wanted use %d of %d; %s %s",
-				l.c.Limits[j].Name, wanted, most, s.name(l, w), because))
+			s.drop(l, i, fmt.Sprintf("%s: the workers wanted use %d of %d; %s",
+				l.c.Limits[j].Name, wanted, most, s.goes(l, w, because)))
 		}
 	}
 }

@@ -42,6 +42,9 @@ type Type struct {
 	// NoRecycle says that a worker which was stopped is not started again, so
 	// that stopping one to replace it would lose it.
 	NoRecycle bool
+	// MasterChooses says that its workers belong to a master which chooses who
+	// goes when there is to be one fewer; one of them can still be recycled.
+	MasterChooses bool
 	// Demand is what tells how many workers are wanted, up to what memory holds.
 	Demand Demand
 	// Uses is how much one worker uses of each of Config.Limits; what it is too

@@ -135,7 +135,7 @@ func (s *State) belowMinimum(l *look, low bool) bool {
 	default:
 		return false
 	}
-	s.down(l, i, reason+"; one kill would end all (memory.oom.group), and "+s.name(l, w)+" "+because)
+	s.down(l, i, reason+"; one kill would end all (memory.oom.group), and "+s.goes(l, w, because))
 	return true
 }
 

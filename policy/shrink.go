@@ -50,7 +50,11 @@ func (s *State) shrink(l *look, unexplained bool) {
 		default:
 			return
 		}
-		s.down(l, i, reason+"; "+s.name(l, w)+" "+because)
+		if s.exchanges(l, w, because) {
+			s.recycle(l, i, reason+"; "+s.name(l, w)+" "+because+", and its master would choose another to go")
+			return
+		}
+		s.down(l, i, reason+"; "+s.goes(l, w, because))
 		if !many {
 			return
 		}
@@ -178,4 +182,19 @@ func (l *look) endReason(rate float64, within time.Duration) string {
 
 func (s *State) name(l *look, w *Worker) string {
 	return fmt.Sprintf("%s.%d", l.c.Types[w.Type].Name, w.Index)
+}
+
+// exchanges says whether a worker is recycled where one fewer should run: the one
+// that leaks or keeps growing, of a master that would end another. One at a time: where that does
+// not help, there is one fewer.
+func (s *State) exchanges(l *look, w *Worker, because string) bool {
+	return l.c.Types[w.Type].MasterChooses && (because == growsFastest || because == keepsGrowing) && len(s.actions) == 0 && !s.recycled.observed
+}
+
+// goes says in words who goes and why it is that one.
+func (s *State) goes(l *look, w *Worker, because string) string {
+	if t := &l.c.Types[w.Type]; t.MasterChooses {
+		return "the master of " + t.Name + " chooses who goes"
+	}
+	return s.name(l, w) + " " + because
 }

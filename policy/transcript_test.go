@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	reserve 25MiB | 10%
 //	type web 1..4 priority=10 memory=30MiB recycle=300MiB
 //	type batch 1..1 norecycle release=2
+//	type web 1..4 master   which chooses who goes
 //	limit 256MiB           and unlimited, kills, max, some, full (per mille), oomgroup
 //	reached                the limit was, at the next look
 //	free 200MiB            headroom and available, and used is the rest
@@ -185,6 +186,8 @@ func (x *transcript) kind(f []string) {
 			k.Recycle = x.size(value)
 		case "release":
 			k.Release = int(x.number(value))
+		case "master":
+			k.MasterChooses = true
 		case "norecycle":
 			k.NoRecycle = true
 		case "demand":

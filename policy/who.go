@@ -13,6 +13,9 @@ func (s *State) Victim(_ *Config, o *Observation, t int) (index int) {
 	return o.Workers[i].Index
 }
 
+// growsFastest and keepsGrowing are why pick finds a worker that is itself the cause.
+const growsFastest, keepsGrowing = "grows fastest", "keeps growing"
+
 // pick finds the worker of a type that goes first, and in words why it does.
 func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because string) {
 	leaking, grown, idle, youngest := -1, -1, -1, -1
@@ -48,9 +51,9 @@ func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because 
 	}
 	switch {
 	case leaking >= 0:
-		return leaking, "grows fastest"
+		return leaking, growsFastest
 	case grown >= 0:
-		return grown, "keeps growing"
+		return grown, keepsGrowing
 	case idle >= 0 && o.Workers[idle].CPU <= (second-50)/2:
 		return idle, "is idle"
 	default:
