@@ -143,6 +143,11 @@ type Type struct {
 	// every worker, as tcp://HOST:PORT; empty is none.
 	Listen string
 
+	// Prefork says that the type's one process is a master which keeps the
+	// workers by itself, as gunicorn and puma do; Range is then theirs. Nil:
+	// memsup starts each worker.
+	Prefork *Prefork
+
 	// Ready is how long after its start a worker counts as ready; zero waits
 	// until its memory settled.
 	Ready time.Duration
@@ -161,6 +166,21 @@ type Type struct {
 	// Export are further variables computed from MEM_LIMIT and the others
 	// just before a worker starts.
 	Export func(vars map[string]float64) ([]string, error)
+}
+
+// Prefork is how a master is had to keep more or fewer workers, and which of its
+// children they are.
+type Prefork struct {
+	// Add and Remove are commands that have it keep one more and one fewer, run
+	// by sh with the master's environment and MAINPID, its pid. Empty are
+	// SIGTTIN and SIGTTOU to the master.
+	Add, Remove string
+	// Workers is text that each worker's command line holds. Empty: a worker is
+	// a child that is still the master's program.
+	Workers string
+	// StopSignal ends one worker, and its master starts another; 0 is
+	// Type.StopSignal.
+	StopSignal unix.Signal
 }
 
 // Restart says which ends of a worker are followed by a new start.

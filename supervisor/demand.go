@@ -88,8 +88,8 @@ func (s *supervisor) measureBusy(at time.Duration) {
 	for _, t := range s.types {
 		var used time.Duration
 		n := 0
-		for _, w := range t.slots {
-			if !w.alive() || !w.measured || w.sampledAt != at {
+		for w := range t.all() {
+			if w.keeps() || !w.alive() || !w.measured || w.sampledAt != at {
 				continue
 			}
 			if w.mark.at == s.demand.from && s.demand.from > 0 {
@@ -124,7 +124,7 @@ func (s *supervisor) inquire(now time.Duration) {
 		}
 		d.due = now + demandPause
 		name, command := t.Name, t.DemandCommand
-		env, err := s.demandEnvironment(t)
+		env, err := s.errandEnvironment(t)
 		if err == nil {
 			d.running = true
 			err = s.send(command, env, demandTimeout, func(answer string, err error) { s.demanded(name, command, d, answer, err) })
@@ -135,9 +135,9 @@ func (s *supervisor) inquire(now time.Duration) {
 	}
 }
 
-// demandEnvironment is what a worker of the type would be given, but for the
+// errandEnvironment is what a worker of the type would be given, but for the
 // shared socket.
-func (s *supervisor) demandEnvironment(t *processType) ([]string, error) {
+func (s *supervisor) errandEnvironment(t *processType) ([]string, error) {
 	env, err := s.environment(&worker{typ: t, index: 1, name: t.Name})
 	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "LISTEN_") }), err
 }
@@ -205,8 +205,8 @@ func (s *supervisor) crowded(t *processType) bool {
 		}
 		used := t.Uses[j]
 		for _, other := range s.types {
-			for _, w := range other.slots {
-				if w.alive() && j < len(other.Uses) {
+			for w := range other.all() {
+				if w.alive() && !w.keeps() && j < len(other.Uses) {
 					used += other.Uses[j]
 				}
 			}

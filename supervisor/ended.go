@@ -92,6 +92,9 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 		w.before = pid
 	}
 	w.lastExit = describe(status, oom)
+	if w.keeps() {
+		w.typ.prefork.forget()
+	}
 	together := !oom && s.killedTogether(w)
 	if !slices.Contains(s.leaving, w.typ) {
 		s.exits = append(s.exits, policy.Exit{
@@ -163,9 +166,11 @@ func (s *supervisor) killedByKernel(text string, w *worker, fields ...any) {
 // fastestGrowing is the worker whose memory grew fastest when it was measured
 // last, nil where none grew: the kernel kills the largest, which may be another.
 func (s *supervisor) fastestGrowing() (fastest *worker) {
-	for _, w := range s.byPID {
-		if w.measured && w.growth > 0 && (fastest == nil || w.growth > fastest.growth) {
-			fastest = w
+	for _, t := range s.types {
+		for w := range t.all() {
+			if w.alive() && w.measured && w.growth > 0 && (fastest == nil || w.growth > fastest.growth) {
+				fastest = w
+			}
 		}
 	}
 	return fastest

@@ -50,6 +50,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
 		work(os.Args[2], os.Args[3:])
 	}
+	if len(os.Args) > 1 && os.Args[1] == "master" {
+		keepWorkers(os.Args[2:])
+	}
 	if len(os.Args) > 1 && os.Args[1] == "watcher" {
 		watchPressure(os.Args[2])
 	}
@@ -128,6 +131,12 @@ var options = map[string]func(c *Config){
 		c.each(func(t *Type) { t.Uses = []int{3} })
 	},
 	"recycle": func(c *Config) { c.each(func(t *Type) { t.Recycle = 1 }) },
+	"signal":  func(c *Config) { c.each(func(t *Type) { t.Prefork = &Prefork{Workers: keptTitle} }) },
+	"commands": func(c *Config) {
+		c.each(func(t *Type) {
+			t.Prefork = &Prefork{Workers: keptTitle, Add: "kill -s TTIN $MAINPID || exit", Remove: "echo no >&2; exit 3"}
+		})
+	},
 	"observe": func(c *Config) { c.Observe = true },
 	// Memory is short from the start; what is replaced is the last type.
 	"limit-1Mi":   func(c *Config) { c.Limit = 1 << 20 },

@@ -13,6 +13,10 @@ import (
 // what left that, where the worker has a cgroup of its own.
 func (s *supervisor) killWorker(w *worker) {
 	w.killed = true
+	if w.master != nil {
+		s.signalKept(w, unix.SIGKILL)
+		return
+	}
 	_ = s.sys.kill(-w.pid, unix.SIGKILL)
 	_ = s.sys.kill(w.pid, unix.SIGKILL)
 	if w.leaf != nil {

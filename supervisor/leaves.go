@@ -35,7 +35,7 @@ func (s *supervisor) divide() {
 // the kernel cannot do that, or is kept from it, workers have none from now on. A
 // command that cannot be started for a reason of its own is no matter of the cgroup.
 func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
-	if s.tree != nil && w.leaf == nil {
+	if s.tree != nil && w.leaf == nil && !w.keeps() { // one kill would take all that it keeps
 		s.giveLeaf(w)
 	}
 	if w.leaf == nil {

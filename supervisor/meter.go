@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/memsup/memsup/cost"
@@ -78,8 +79,9 @@ func (s *supervisor) measure(now time.Duration) {
 	}
 	unready := false
 	for _, w := range s.byPID {
-		unready = unready || w.state == starting || !w.measured || w.typ.Recycle > 0
+		unready = unready || w.state == starting || !w.measured || w.typ.Recycle > 0 || w.typ.restless()
 	}
+	unready = unready || s.mem.OOMKills > s.oomSeen // of a worker that a master keeps, who knows
 	plenty := s.mem.Headroom > max(1<<30, s.mem.Limit/4)
 	if s.meter == nil {
 		s.meter = newMeter()
@@ -118,13 +120,15 @@ func (s *supervisor) ask(now time.Duration) {
 	bare := false
 	s.targets = s.targets[:0]
 	for _, t := range s.types {
-		for _, w := range t.slots {
+		for w := range t.all() {
 			if w.alive() {
 				bare = bare || w.leaf == nil
 				if !w.measured && w.leaf == nil {
 					q.full++
 				}
-				s.targets = append(s.targets, w.target())
+				if w.master == nil {
+					s.targets = append(s.targets, w.target())
+				}
 			}
 		}
 	}
@@ -154,23 +158,21 @@ func (s *supervisor) sampled(a answer) {
 	for _, l := range a.lost {
 		s.missed(l, at)
 	}
-	for _, m := range a.samples {
+	for i := range a.samples {
+		m := &a.samples[i]
 		w := s.byPID[m.PID]
-		if w == nil || m.Processes == 0 || at < w.measureFrom {
+		if m.Parent != 0 || w == nil || m.Processes == 0 || at < w.measureFrom {
 			continue
 		}
-		above := max(0, m.Peak-m.Bytes)
-		m.Bytes = w.cost(m.Bytes)
-		w.high = m.Bytes + above
-		if dt := at - w.sampledAt; !w.measured {
-			w.cpu = thousandths(m.CPU, at-w.since)
-		} else if dt > 0 {
-			w.growth = (w.growth + int64(float64(m.Bytes-w.bytes)/dt.Seconds())) / 2
-			w.cpu = thousandths(m.CPU-w.cpuTime, dt)
-		}
-		w.measured, w.bytes, w.swap, w.cpuTime, w.sampledAt = true, m.Bytes, m.Swap, m.CPU, at
-		if w.state == starting && w.typ.Ready == 0 && w.settle.Look(at-w.since, m.Bytes) {
-			s.becomeReady(w, "memory settled")
+		s.sampledWorker(w, m, at)
+		if w.typ.prefork != nil && !slices.Contains(s.leaving, w.typ) {
+			s.kept = s.kept[:0]
+			for _, x := range a.samples {
+				if x.Parent == w.pid {
+					s.kept = append(s.kept, x)
+				}
+			}
+			s.sighted(w.typ, s.kept, at)
 		}
 	}
 	s.measureBusy(at)
@@ -180,5 +182,21 @@ func (s *supervisor) sampled(a answer) {
 		s.counted(a)
 	case s.metrics.awaited:
 		s.ask(s.now())
+	}
+}
+
+// sampledWorker takes in what was measured of one worker.
+func (s *supervisor) sampledWorker(w *worker, m *cost.Sample, at time.Duration) {
+	size := w.cost(m.Bytes)
+	w.high = size + max(0, m.Peak-m.Bytes)
+	if dt := at - w.sampledAt; !w.measured {
+		w.cpu = thousandths(m.CPU, at-w.since)
+	} else if dt > 0 {
+		w.growth = (w.growth + int64(float64(size-w.bytes)/dt.Seconds())) / 2
+		w.cpu = thousandths(m.CPU-w.cpuTime, dt)
+	}
+	w.measured, w.bytes, w.swap, w.cpuTime, w.sampledAt = true, size, m.Swap, m.CPU, at
+	if w.state == starting && w.settles() && w.settle.Look(at-w.since, size) {
+		s.becomeReady(w, "memory settled")
 	}
 }

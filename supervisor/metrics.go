@@ -147,7 +147,8 @@ func (s *supervisor) counted(a answer) {
 	if a.counted {
 		at := a.at.Sub(s.begin)
 		m.load = m.load.add(a.all, at-m.loadAt)
-		for i, sampled := range a.samples {
+		for i := range a.each { // those after them are of workers that a master keeps
+			sampled := &a.samples[i]
 			if w := s.byPID[sampled.PID]; w != nil {
 				w.load = w.load.add(a.each[i], at-max(m.loadAt, w.since))
 			}
@@ -173,7 +174,7 @@ func (s *supervisor) tellMetrics() {
 				quota = &share
 			}
 		}
-		for _, w := range t.slots {
+		for w := range t.all() {
 			if w.alive() {
 				x := w.sample()
 				x.quota = quota

@@ -95,7 +95,7 @@ func (s *supervisor) oomDue(now time.Duration) time.Duration {
 // missed notes a process that a worker's tree has lost.
 func (s *supervisor) missed(l cost.Loss, at time.Duration) {
 	for t := range s.everyType() {
-		for _, w := range t.slots {
+		for w := range t.all() {
 			if l.Target != w.pid && l.Target != w.before {
 				continue
 			}
@@ -112,7 +112,7 @@ func (s *supervisor) missed(l cost.Loss, at time.Duration) {
 // end takes its other processes along.
 func (s *supervisor) loser() (loser *worker) {
 	for t := range s.everyType() {
-		for _, w := range t.slots {
+		for w := range t.all() {
 			lives := w.alive() && w.lost.Target == w.pid
 			switch {
 			case w.lostAt <= s.oomClear || w.state == stopping || !lives && w.lost.Target != w.before:

@@ -51,7 +51,7 @@ func (s *supervisor) status() *Status {
 	st.Container = s.container()
 	for _, t := range s.types {
 		st.Types = append(st.Types, s.typeStatus(t))
-		for _, w := range t.slots {
+		for w := range t.all() {
 			st.Workers = append(st.Workers, w.status(now))
 		}
 	}
@@ -112,7 +112,10 @@ func (s *supervisor) container() Container {
 func (s *supervisor) typeStatus(t *processType) TypeStatus {
 	st := TypeStatus{Name: t.Name, Wanted: s.wanted(t), Pinned: t.pin != nil}
 	st.Min, st.Max = s.rangeOf(t)
-	for _, w := range t.slots {
+	for w := range t.all() {
+		if w.keeps() {
+			continue
+		}
 		if w.alive() {
 			st.Running++
 		}
@@ -133,6 +136,9 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 		st.Demand = &demand
 	}
 	reason := s.policy.Blocked(t.index).String()
+	if p := t.prefork; p != nil && p.failed != "" {
+		reason = fmt.Sprintf("%s; asked again in %s", p.failed, max(0, p.retry-s.now()).Round(time.Second))
+	}
 	if t.stopped {
 		reason = "stopped"
 	} else if i := slices.IndexFunc(t.slots, func(w *worker) bool { return w.state == finished }); i >= 0 && reason != "" {
@@ -281,7 +287,14 @@ func (s *supervisor) restart(target string) error {
 		return err
 	}
 	found := false
-	for _, w := range t.slots {
+	for w := range t.all() {
+		if w.master != nil {
+			if one && itoa(w.index) == index && w.alive() {
+				s.stop(w, restart, "restart")
+				found = true
+			}
+			continue
+		}
 		if (!one || itoa(w.index) == index) && !(w.state == stopping && w.after == remove) {
 			w.roll, found = true, true
 		}

@@ -59,9 +59,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 	}
 	now := s.now()
 	w.gaveUp, w.illEnded = false, false
-	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
-	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
-	w.swap, w.high, w.load, w.mark = 0, 0, nil, mark{}
+	w.begin(pid, now)
 	s.byPID[pid] = w
 	s.children.remain = true
 	s.decide = true
@@ -183,11 +181,15 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 		vars["CPU_LIMIT"] = float64(s.cpu.Limit) / 1000
 	}
 	if s.c.Command == nil {
-		env = append(env, "PS="+w.name)
+		ps, number := w.name, w.index
+		if number == 0 { // a master is the one process that foreman would start
+			ps, number = t.Name+".1", 1
+		}
+		env = append(env, "PS="+ps)
 		port := t.Port
 		if port != 0 && t.listen < 0 {
 			var err error
-			if port, err = procfile.Port(t.Name, t.Port, w.index); err != nil {
+			if port, err = procfile.Port(t.Name, t.Port, number); err != nil {
 				return nil, err
 			}
 		}
@@ -235,9 +237,9 @@ func override(env, over []string) []string {
 }
 
 // raiseOOMScore makes the kernel choose a worker rather than memsup, and among
-// workers those of lower priority: /proc/PID/oom_score_adj, memsup's own plus
-// 100 and 50 more for each priority above the worker's. Raising needs no
-// privilege.
+// workers those of lower priority, and a master after those that it keeps:
+// /proc/PID/oom_score_adj, memsup's own plus 100 and 50 more for each priority
+// above the worker's. Raising needs no privilege.
 func (s *supervisor) raiseOOMScore(w *worker) {
 	score := s.oomScore + 100
 	higher := map[int]bool{}
@@ -246,7 +248,11 @@ func (s *supervisor) raiseOOMScore(w *worker) {
 			higher[t.Priority] = true
 		}
 	}
-	s.setOOMScore(w.pid, score+50*len(higher))
+	score += 50 * len(higher)
+	if w.master != nil {
+		score += 25
+	}
+	s.setOOMScore(w.pid, score)
 }
 
 // setOOMScore writes a process's oom_score_adj, at most 1000.

@@ -17,6 +17,9 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 		}
 		return
 	case backoff, finished:
+		if w.master != nil {
+			return // its master starts the next one
+		}
 		if after == remove {
 			s.dropWorker(w)
 		} else {
@@ -24,20 +27,36 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 		}
 		return
 	}
-	drain := w.typ.Drain
-	if drain == 0 {
-		drain = s.c.Drain
-	}
-	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+drain, false
-	s.signalWorker(w, w.typ.StopSignal)
+	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+s.drainOf(w.typ), false
+	s.signalWorker(w, w.stopSignal())
 	s.log.info("stopping", "worker", w.name, "pid", w.pid, "reason", reason)
 	s.decide = true
+}
+
+// drainOf is how long a type's workers are given to stop.
+func (s *supervisor) drainOf(t *processType) time.Duration {
+	if t.Drain > 0 {
+		return t.Drain
+	}
+	return s.c.Drain
+}
+
+// stopSignal is what the worker is stopped by.
+func (w *worker) stopSignal() unix.Signal {
+	if w.master != nil && w.typ.Prefork.StopSignal != 0 {
+		return w.typ.Prefork.StopSignal
+	}
+	return w.typ.StopSignal
 }
 
 // signalWorker sends sig to the worker's main process, or to its whole group
 // where a shell stands between or --group asks for it. A stopped process gets
 // SIGCONT behind a signal that is to end it, or it could not act on it.
 func (s *supervisor) signalWorker(w *worker, sig unix.Signal) {
+	if w.master != nil {
+		s.signalKept(w, sig)
+		return
+	}
 	target := w.pid
 	if w.shell || s.c.Group {
 		target = -w.pid

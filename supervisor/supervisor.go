@@ -90,6 +90,7 @@ type supervisor struct {
 	targets        []cost.Target
 	samples        []cost.Sample
 	losses         []cost.Loss
+	kept           []cost.Sample // those of one master's workers
 	stdout, stderr *sink
 	draining       []*output         // of workers that have ended
 	said           map[string]saying // the last one-off line by topic
@@ -306,7 +307,10 @@ func (s *supervisor) sleep() time.Duration {
 		next = min(next, c.until)
 	}
 	for t := range s.everyType() {
-		for _, w := range t.slots {
+		if t.prefork != nil && t.prefork.step != 0 {
+			next = min(next, t.prefork.until)
+		}
+		for w := range t.all() {
 			switch w.state {
 			case backoff:
 				if !w.crowded { // another's end wakes the loop
@@ -317,7 +321,7 @@ func (s *supervisor) sleep() time.Duration {
 					next = min(next, w.until)
 				}
 			case starting:
-				if t.Ready > 0 {
+				if w.timed() {
 					next = min(next, w.since+t.Ready)
 				}
 			}
@@ -330,12 +334,15 @@ func (s *supervisor) sleep() time.Duration {
 func (s *supervisor) expire(now time.Duration) {
 	s.cutErrands(now)
 	for t := range s.everyType() {
-		for _, w := range t.slots {
+		if t.prefork != nil {
+			s.expireStep(t, now)
+		}
+		for w := range t.all() {
 			switch {
 			case w.state == stopping && !w.killed && now >= w.until:
 				s.log.warn("did not end in time: SIGKILL", "worker", w.name, "after", now-w.asked)
 				s.killWorker(w)
-			case w.state == starting && t.Ready > 0 && now >= w.since+t.Ready:
+			case w.state == starting && w.timed() && now >= w.since+t.Ready:
 				// What was measured is from when it was still growing.
 				w.measured, w.bytes, w.growth, w.measureFrom = false, 0, 0, now
 				s.nextLook = now
@@ -353,6 +360,10 @@ func (s *supervisor) reconcile(now time.Duration) {
 	}
 	for _, t := range s.types {
 		want := s.wanted(t)
+		if t.prefork != nil {
+			s.steer(t, want, now)
+			want = min(want, 1)
+		}
 		for t.staying() < want {
 			t.add()
 		}
@@ -379,6 +390,9 @@ func (s *supervisor) surplus(t *processType) *worker {
 		if w := t.slots[i]; w.state == backoff || w.state == finished {
 			return w
 		}
+	}
+	if m := t.master(); m != nil && m.state != stopping {
+		return m
 	}
 	s.fillWorkers()
 	w := t.slot(s.policy.Victim(&s.pcfg, &s.obs, t.index))

@@ -17,9 +17,12 @@ func (s *supervisor) setTypes(types []Type) error {
 	from := make([]int, 0, len(types))
 	for i, c := range types {
 		t := &processType{Type: c, index: i, listen: -1, demand: &demand{}}
+		if c.Prefork != nil {
+			t.prefork = &prefork{}
+		}
 		from = append(from, -1)
 		old := s.typeNamed(c.Name)
-		if old != nil {
+		if old != nil && (old.prefork != nil) == (t.prefork != nil) { // other workers else
 			from[i] = old.index
 		}
 		switch {
@@ -44,6 +47,7 @@ func (s *supervisor) setTypes(types []Type) error {
 			continue
 		}
 		old := s.types[from[i]]
+		t.prefork = old.prefork
 		t.slots, t.pin, t.stopped, t.hinted, t.stopTime = old.slots, old.pin, old.stopped, old.hinted, old.stopTime
 		if old.Demand == t.Demand && old.DemandCommand == t.DemandCommand {
 			t.demand = old.demand
@@ -53,14 +57,14 @@ func (s *supervisor) setTypes(types []Type) error {
 		if t.release = old.release; changed {
 			t.release++
 		}
-		for _, w := range t.slots {
+		for w := range t.all() {
 			w.typ = t
 			// Lowering memory.high has its writer wait for reclaim: that is for
 			// the worker's next start, when there is nothing to reclaim.
 			if t.Brake == 0 || old.Brake > 0 && t.Brake > old.Brake {
 				s.brake(w)
 			}
-			w.roll = w.roll || changed && w.rolls()
+			w.roll = w.roll || changed && w.rolls() && w.master == nil
 		}
 	}
 	s.leaving = slices.DeleteFunc(s.leaving, func(t *processType) bool { return len(t.slots) == 0 })

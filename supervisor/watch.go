@@ -131,9 +131,9 @@ func (s *supervisor) fillWorkers() {
 	o := &s.obs
 	o.Workers = o.Workers[:0]
 	for _, t := range s.types {
-		for _, w := range t.slots {
-			if !w.alive() {
-				continue
+		for w := range t.all() {
+			if !w.alive() || w.keeps() && w.state != starting {
+				continue // a master counts until its workers are known
 			}
 			phase := policy.Ready
 			switch w.state {
@@ -186,7 +186,7 @@ func (s *supervisor) decideAndAct(now time.Duration) {
 	}
 	starts := false
 	for _, w := range s.byPID {
-		starts = starts || w.state == starting
+		starts = starts || w.state == starting || w.typ.restless()
 	}
 	if starts {
 		s.nextLook = min(s.nextLook, now+startLook)
@@ -227,17 +227,20 @@ func (s *supervisor) act(a policy.Action, killed *int64) {
 		if w = t.slot(a.Index); w == nil {
 			return
 		}
-		name = w.name
+		if a.Kind != policy.Down || t.prefork == nil {
+			name = w.name
+		}
 	}
 	if !s.c.Observe {
-		switch a.Kind {
-		case policy.Up:
+		switch {
+		case t.prefork != nil && a.Kind < policy.Recycle: // its master is asked, by what is wanted
+		case a.Kind == policy.Up:
 			w = t.add()
 			w.grown = true
 			name = w.name
-		case policy.Down:
+		case a.Kind == policy.Down:
 			s.stop(w, remove, a.Reason)
-		case policy.Recycle:
+		case a.Kind == policy.Recycle:
 			if w.state == starting {
 				w.delays++
 			}
@@ -314,9 +317,12 @@ func (s *supervisor) promise() (limit, available int64, ok bool) {
 // type is started; but a number for an application cannot be nothing.
 func (s *supervisor) promised() int64 {
 	var sum int64
-	for _, w := range s.byPID {
-		if cost, known := s.policy.Cost(w.typ.index); known && w.state == starting {
-			sum += max(0, cost-w.bytes)
+	for _, t := range s.types {
+		cost, known := s.policy.Cost(t.index)
+		for w := range t.all() {
+			if known && w.alive() && w.state == starting && !w.keeps() {
+				sum += max(0, cost-w.bytes)
+			}
 		}
 	}
 	return sum
@@ -335,9 +341,13 @@ func (s *supervisor) configurePolicy() {
 			s.demand.busy = s.demand.busy || t.Demand != policy.Number
 		}
 		lo, hi = max(0, lo-t.finished()), max(0, hi-t.finished())
+		if t.prefork != nil && t.finished() > 0 {
+			lo, hi = 0, 0
+		}
 		p.Types = append(p.Types, policy.Type{
 			Name: t.Name, Min: lo, Max: hi, MaxFixed: t.pin != nil && !t.pin.Auto || t.pin == nil && !t.Range.Auto,
-			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle, Release: t.release, NoRecycle: t.Restart == RestartNever,
+			Priority: t.Priority, Memory: t.Memory, Recycle: t.Recycle, Release: t.release,
+			NoRecycle: t.Restart == RestartNever && t.prefork == nil, MasterChooses: t.prefork != nil,
 			Demand: t.Demand, Uses: t.Uses,
 		})
 	}
@@ -365,7 +375,7 @@ func (s *supervisor) rangeOf(t *processType) (lo, hi int) {
 // AutoMax is the most workers that auto comes to: 4 × CPU_LIMIT, rounded up.
 func AutoMax(c budget.CPU) int { return int((4*c.Limit + 999) / 1000) }
 
-// wanted is how many slots a type should have now.
+// wanted is how many workers a type should have now.
 func (s *supervisor) wanted(t *processType) int {
 	lo, hi := s.rangeOf(t)
 	if !s.watches() || !s.memOK || s.c.Observe {

@@ -41,8 +41,13 @@ const (
 type worker struct {
 	typ   *processType
 	index int
-	name  string // web.1
+	name  string // web.1; web.0 is a master that keeps the others
 	state state
+
+	master *worker // that keeps it; nil: memsup started it
+	began  uint64  // with a master: cost.Sample.Start
+	leaves bool    // with a master: that is expected to end it
+	prior  state   // then: to go back to
 
 	pid     int
 	shell   bool // runs under sh -c and is signalled as a group
@@ -96,7 +101,8 @@ type processType struct {
 	stopped bool // by memsup stop
 	listen  int  // descriptor of the shared socket; -1 is none
 	hinted  bool
-	release int // counts the reloads that changed what its workers run
+	release int      // counts the reloads that changed what its workers run
+	prefork *prefork // nil: memsup starts each worker
 
 	demand   *demand       // what was measured of it
 	stopTime time.Duration // the longest of late stops; decays
@@ -104,7 +110,7 @@ type processType struct {
 
 // slot gives the worker with that index, or nil.
 func (t *processType) slot(index int) *worker {
-	for _, w := range t.slots {
+	for w := range t.all() {
 		if w.index == index {
 			return w
 		}
@@ -112,7 +118,7 @@ func (t *processType) slot(index int) *worker {
 	return nil
 }
 
-// free is the lowest index that no slot has.
+// free is the lowest index that no worker has.
 func (t *processType) free() int {
 	for i := 1; ; i++ {
 		if t.slot(i) == nil {
@@ -123,7 +129,10 @@ func (t *processType) free() int {
 
 // add makes a slot for one more worker, to be started at once.
 func (t *processType) add() *worker {
-	w := &worker{typ: t, index: t.free()}
+	w := &worker{typ: t}
+	if t.prefork == nil {
+		w.index = t.free()
+	}
 	w.name = t.Name + "." + strconv.Itoa(w.index)
 	t.slots = append(t.slots, w)
 	return w
@@ -151,7 +160,7 @@ func (t *processType) staying() int {
 
 // mostPorts is how many workers of the type there are ports for.
 func (t *processType) mostPorts() int {
-	if t.Port == 0 || t.Listen != "" {
+	if t.Port == 0 || t.Listen != "" || t.prefork != nil {
 		return procfile.MaxWorkers
 	}
 	return 65535 - t.Port + 1
@@ -217,4 +226,26 @@ func describe(status unix.WaitStatus, oom bool) string {
 }
 
 // target is the worker as package cost measures it.
-func (w *worker) target() cost.Target { return cost.Target{PID: w.pid} }
+func (w *worker) target() cost.Target {
+	t := cost.Target{PID: w.pid}
+	if p := w.typ.Prefork; p != nil {
+		t.Prefork, t.Workers = true, p.Workers
+	}
+	return t
+}
+
+// begin notes the process that is now the worker's.
+func (w *worker) begin(pid int, now time.Duration) {
+	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
+	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
+	w.swap, w.high, w.load, w.mark = 0, 0, nil, mark{}
+}
+
+// keeps says whether the worker is a master, which is ready when the number of
+// its workers is known.
+func (w *worker) keeps() bool { return w.typ.prefork != nil && w.master == nil }
+
+// timed says whether the worker is ready some time after its start, and settles
+// whether it is when its memory settled.
+func (w *worker) timed() bool   { return w.typ.Ready > 0 && !w.keeps() }
+func (w *worker) settles() bool { return w.typ.Ready == 0 && !w.keeps() }
