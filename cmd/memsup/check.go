@@ -70,7 +70,7 @@ func planText(c *supervisor.Config, p *place) string {
 	for i := range c.Types {
 		t := &c.Types[i]
 		types.row(t.Name, t.Range.String(), portText(t), runBy(c, t), commandText(t))
-		notes += autoNote(t, p) + demandNote(t)
+		notes += preforkNote(t) + autoNote(t, p) + demandNote(t)
 	}
 	notes += limitsNote(c)
 	if notes != "" {
@@ -99,6 +99,8 @@ func portText(t *supervisor.Type) string {
 		return "-"
 	case t.Listen != "":
 		return t.Listen
+	case t.Prefork != nil:
+		return strconv.Itoa(first)
 	case t.Range.Auto:
 		return fmt.Sprintf("%d..", first)
 	case last <= first:
@@ -150,7 +152,7 @@ func autoNote(t *supervisor.Type, p *place) string {
 	switch {
 	case !t.Range.Auto:
 		return ""
-	case p.limited && t.Port != 0 && t.Listen == "" && most > ports:
+	case p.limited && t.Port != 0 && t.Listen == "" && t.Prefork == nil && most > ports:
 		return fmt.Sprintf("%s: auto is what memory holds, at most %d, not %d (4 for each CPU): port 65535 is the last; set a lower --port, or listen\n", t.Name, ports, most)
 	case p.limited:
 		return fmt.Sprintf("%s: auto is what memory holds, at most %d (4 for each CPU)\n", t.Name, most)

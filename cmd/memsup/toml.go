@@ -23,12 +23,13 @@ type configFile struct {
 
 // typeTable is what the file says of one process type.
 type typeTable struct {
-	name   string
-	at     string // where the type is first named
-	keys   []string
-	values map[string]entry
-	uses   []entry
-	env    []entry
+	name     string
+	at       string // where the type is first named
+	keys     []string
+	values   map[string]entry
+	uses     []entry
+	env      []entry
+	actuator []entry // of the table in its place
 }
 
 // entry is one key, with its table, and its value.

@@ -212,6 +212,8 @@ func (t *typeTable) add(e *entry) error {
 		key := &typeKeys[i]
 		switch {
 		case key.name != name:
+		case name == "actuator":
+			return t.addActuator(e)
 		case name == "uses":
 			return t.addUse(e)
 		case len(e.path) > 2 || e.kind == unstable.Table:

@@ -140,6 +140,9 @@ func (l *loader) configure(t *supervisor.Type) error {
 			return err
 		}
 	}
+	if err := l.checkActuator(t); err != nil {
+		return err
+	}
 	return checkPorts(t)
 }
 
@@ -149,7 +152,7 @@ func checkPorts(t *supervisor.Type) error {
 	if t.Port == 0 || last == 0 {
 		return nil
 	}
-	if t.Listen != "" {
+	if t.Listen != "" || t.Prefork != nil {
 		last = 1
 	}
 	_, err := procfile.Port(t.Name, t.Port, last)
@@ -197,6 +200,13 @@ func (l *loader) find(program string, t *supervisor.Type) error {
 func (table *typeTable) apply(t *supervisor.Type) error {
 	for _, key := range table.keys {
 		e := table.values[key]
+		if key == "actuator" {
+			var err error
+			if t.Prefork, err = table.prefork(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := apply(t, &e); err != nil {
 			return e.setting().wrap(err)
 		}
@@ -225,8 +235,6 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.Listen, err = parseListen(e.text, t.Port)
 	case "ready":
 		t.Ready, err = parseReady(e.text)
-	case "actuator":
-		err = onlyYet(e.text, "process", "signal")
 	case "demand":
 		t.Demand, t.DemandCommand, err = parseDemand(e.text)
 	case "stop_signal":
@@ -255,18 +263,6 @@ func parseReady(s string) (time.Duration, error) {
 		return parsePositive(s)
 	}
 	return 0, fmt.Errorf("%q is not supported by this version; write \"settled\", or a duration such as \"2s\"", s)
-}
-
-// onlyYet takes the one word that is supported, and tells later ones from
-// unknown ones.
-func onlyYet(s, supported, later string) error {
-	switch s {
-	case supported:
-		return nil
-	case later:
-		return fmt.Errorf("%q is not supported by this version; write %q", s, supported)
-	}
-	return fmt.Errorf("%q is unknown; write %q", s, supported)
 }
 
 func parseRestart(s string) (supervisor.Restart, error) {
