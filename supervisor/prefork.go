@@ -18,7 +18,8 @@ import (
 // master for one more or one fewer, and sees that it happens.
 type prefork struct {
 	// workers are the master's children by name, web.1 and on, and the places
-	// of those that are gone and that the master replaces.
+	// of those that it is about to start, because it was asked for one more or
+	// because one ended.
 	workers []*worker
 	count   int           // of them alive
 	changed time.Duration // when count last did
@@ -154,22 +155,29 @@ func (p *prefork) having(x *cost.Sample) *worker {
 
 // workerCame gives a new worker the first place that is free.
 func (s *supervisor) workerCame(t *processType, m *worker, x *cost.Sample, at time.Duration) *worker {
-	p := t.prefork
-	i := slices.IndexFunc(p.workers, func(w *worker) bool { return !w.alive() })
-	if i < 0 {
-		n := t.free()
-		i = slices.IndexFunc(p.workers, func(w *worker) bool { return w.index > n })
-		if i < 0 {
-			i = len(p.workers)
-		}
-		p.workers = slices.Insert(p.workers, i, &worker{typ: t, index: n, name: t.Name + "." + itoa(n)})
+	var w *worker
+	if i := slices.IndexFunc(t.prefork.workers, func(w *worker) bool { return !w.alive() }); i >= 0 {
+		w = t.prefork.workers[i]
+	} else {
+		w = t.place(m, at)
 	}
-	w := p.workers[i]
 	w.begin(x.PID, at)
-	w.master, w.began, w.grown = m, x.Start, p.step > 0
+	w.began = x.Start
 	s.raiseOOMScore(w)
 	s.log.info("started", "worker", w.name, "pid", w.pid, "by", m.name)
 	s.decide = true
+	return w
+}
+
+// place makes room for one more worker, in the order of their names.
+func (t *processType) place(m *worker, now time.Duration) *worker {
+	p, n := t.prefork, t.free()
+	w := &worker{typ: t, index: n, name: t.Name + "." + itoa(n), master: m, state: backoff, since: now, until: forever}
+	i := slices.IndexFunc(p.workers, func(w *worker) bool { return w.index > n })
+	if i < 0 {
+		i = len(p.workers)
+	}
+	p.workers = slices.Insert(p.workers, i, w)
 	return w
 }
 
@@ -213,7 +221,8 @@ func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 		return
 	}
 	w.restarts++
-	w.state, w.until, w.asked = backoff, forever, 0
+	w.state, w.since, w.until, w.asked = backoff, at, forever, 0
+	w.measured, w.bytes, w.high, w.growth, w.cpu = false, 0, 0, 0, 0
 }
 
 // killedSince says whether the kernel has killed for memory beyond what is

@@ -60,8 +60,10 @@ func (p *prefork) leave(n int, now time.Duration) {
 func (s *supervisor) change(t *processType, m *worker, by int, now time.Duration) {
 	p := t.prefork
 	p.step, p.asked, p.target, p.failed = by, now, p.target+by, ""
-	p.until = now + forkPatience
-	if by < 0 {
+	if by > 0 {
+		p.until = now + forkPatience
+		t.place(m, now).grown = true // what it takes from now on is no leak
+	} else {
 		p.until = now + s.drainOf(t)
 	}
 	s.nextLook = min(s.nextLook, now+awaits)
@@ -104,6 +106,7 @@ func (s *supervisor) stepFailed(t *processType, reason string, now time.Duration
 	p.wait = min(max(2*p.wait, 30*time.Second), 30*time.Minute)
 	p.failed, p.retry = reason, now+p.wait
 	p.leave(0, now)
+	p.clear()
 	s.decide = true
 	s.log.warn("cannot change the number of workers of "+t.Name+": "+reason, "workers", p.count, "asked again in", p.wait)
 }

@@ -268,6 +268,12 @@ func TestPolicySeesWorkers(t *testing.T) {
 	if !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("workers %v, want 1 and 2", got)
 	}
+	// One that was asked for takes memory before it is seen.
+	d.wants(3, unix.SIGTTIN)
+	d.fillWorkers()
+	if o := d.obs.Workers; len(o) != 3 || o[2].Index != 3 || o[2].Phase != policy.Starting || o[2].Since != d.now {
+		t.Errorf("workers %+v, want web.3, starting", o)
+	}
 	d.typ.prefork.forget()
 	d.typ.slots[0].state = starting
 	d.fillWorkers()
@@ -313,7 +319,7 @@ func TestCatches(t *testing.T) {
 func TestSignalKept(t *testing.T) {
 	r := launch(t, "command", "", workerLine("up", "USR1:mine:0")...)
 	r.want("up")
-	pid := childrenOf(r.cmd.Process.Pid)[0]
+	pid := cost.Descendants("/proc", r.cmd.Process.Pid, nil)[0]
 	began, ok := cost.Started("/proc", pid)
 	if !ok {
 		t.Fatal("it is gone")

@@ -132,12 +132,12 @@ func (s *supervisor) fillWorkers() {
 	o.Workers = o.Workers[:0]
 	for _, t := range s.types {
 		for w := range t.all() {
-			if !w.alive() || w.keeps() && w.state != starting {
+			if !w.alive() && w.master == nil || w.keeps() && w.state != starting {
 				continue // a master counts until its workers are known
 			}
 			phase := policy.Ready
 			switch w.state {
-			case starting:
+			case starting, backoff: // without a process: its master is about to start one
 				phase = policy.Starting
 			case stopping:
 				phase = policy.Stopping

@@ -22,7 +22,11 @@ import (
 type status struct {
 	Container struct{ Limit int64 }
 	Types     []typeStatus
-	Workers   []struct{ Name string }
+	Workers   []struct {
+		Name, State string
+		PID         int
+		Memory      int64
+	}
 }
 
 type typeStatus struct {

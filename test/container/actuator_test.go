@@ -1,0 +1,154 @@
+//go:build container
+
+package container
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Debian's own servers, each a master that keeps its workers, in one container.
+var preforkImage = image{name: "prefork", dir: "testdata/prefork", programs: []string{"memsup"}}
+
+// A master grows to what fits, shrinks as the limit does, before the kernel has
+// to kill, and follows a user; requests are answered all the while. A worker
+// that is killed is the master's to replace.
+func TestActuator(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"gunicorn", "puma", "uwsgi"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t, &preforkImage, memory("200m"), name)
+			stream := c.request("8080")
+			// A worker takes 20 MiB or more.
+			n := c.steady(4*time.Minute, name, func(n int) bool { return n >= 5 && n <= 9 })
+			stream.forget()
+			c.eventually(patience, "every worker answers", func() bool {
+				processes, _ := stream.answers()
+				return processes == n
+			})
+
+			// Under half the reserve is left, and a worker may take more while it stops.
+			c.setLimit(c.unreclaimable() + 8<<20)
+			n = c.steady(3*time.Minute, name, func(now int) bool { return now < n })
+			c.scale(name, "1")
+			c.steady(patience, name, func(n int) bool { return n == 1 })
+			c.setLimit(200 << 20)
+			c.scale(name, "3")
+			c.steady(patience, name, func(n int) bool { return n == 3 })
+			stream.stop()
+			stream.check(t)
+
+			c.replaced(name, func(pid int) { c.exec("sh", "-c", fmt.Sprintf("kill -9 %d", pid)) })
+			c.steady(patience, name, func(n int) bool { return n == 3 })
+			c.replaced(name, func(int) { c.exec("memsup", "restart", name+".2") })
+			c.steady(patience, name, func(n int) bool { return n == 3 })
+			if kills := c.oomKills(); kills != 0 {
+				t.Errorf("the kernel killed %d processes for memory", kills)
+			}
+			c.stop(0)
+		})
+	}
+}
+
+// Preloaded workers cost what they do not share: six of them fit where two that
+// were not preloaded would.
+func TestActuatorPreloaded(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"gunicorn-preload", "puma-preload"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := start(t, &preforkImage, memory("96m"), name)
+			c.await(1, "app loaded")
+			stream := c.request("8080")
+			c.steady(5*time.Minute, name, func(n int) bool { return n == 6 })
+			s, err := c.status()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range s.Workers {
+				if w.Name != name+".0" && w.Memory > 12<<20 {
+					t.Errorf("%s costs %d MiB, and shares 16 with its master", w.Name, w.Memory>>20)
+				}
+			}
+			c.scale(name, "2")
+			c.steady(patience, name, func(n int) bool { return n == 2 })
+			stream.stop()
+			stream.check(t)
+			if loads := len(c.lines("app loaded")); loads != 1 {
+				t.Errorf("the application was loaded %d times, want once, by the master", loads)
+			}
+			c.stop(0)
+		})
+	}
+}
+
+// unicorn is stopped by QUIT, its master and its workers.
+func TestActuatorUnicorn(t *testing.T) {
+	t.Parallel()
+	c := start(t, &preforkImage, memory("256m"), "unicorn")
+	stream := c.request("8080")
+	c.steady(4*time.Minute, "unicorn", func(n int) bool { return n == 4 })
+	c.scale("unicorn", "2")
+	c.steady(patience, "unicorn", func(n int) bool { return n == 2 })
+	c.replaced("unicorn", func(int) { c.exec("memsup", "restart", "unicorn.2") })
+	c.steady(patience, "unicorn", func(n int) bool { return n == 2 })
+	stream.stop()
+	stream.check(t)
+	c.stop(0)
+}
+
+// Workers that leak are replaced one by one before the kernel kills, and their
+// siblings and the requests do not notice.
+func TestActuatorLeak(t *testing.T) {
+	t.Parallel()
+	c := start(t, &preforkImage, memory("160m"), "leaky")
+	c.await(2, "app loaded")
+	stream := c.request("8080")
+	c.await(8, "app loaded")
+	stream.stop()
+	stream.check(t)
+	if kills := c.oomKills(); kills != 0 {
+		t.Errorf("the kernel killed %d processes for memory", kills)
+	}
+	c.stop(0)
+}
+
+func (c *container) scale(name, to string) {
+	c.t.Helper()
+	c.exec("memsup", "scale", name+"="+to)
+}
+
+// replaced does something to the second worker, and waits until another process
+// is in its place.
+func (c *container) replaced(name string, do func(pid int)) {
+	c.t.Helper()
+	second := func() (pid int) {
+		s, _ := c.status()
+		masters := 0
+		for _, w := range s.Workers {
+			if strings.HasPrefix(w.Name, name+".") && w.State == "ready" {
+				masters++
+			}
+			if masters == 3 { // after the master and the first worker
+				return w.PID
+			}
+		}
+		return 0
+	}
+	before := second()
+	do(before)
+	c.eventually(patience, "another process in its place", func() bool {
+		s, _ := c.status()
+		gone, ready := true, 0
+		for _, w := range s.Workers {
+			gone = gone && w.PID != before
+			if w.State == "ready" {
+				ready++
+			}
+		}
+		return gone && ready == len(s.Workers) && ready > 1
+	})
+}
