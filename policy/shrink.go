@@ -184,11 +184,16 @@ func (s *State) name(l *look, w *Worker) string {
 	return fmt.Sprintf("%s.%d", l.c.Types[w.Type].Name, w.Index)
 }
 
-// exchanges says whether a worker is recycled where one fewer should run: the one
-// that leaks or keeps growing, of a master that would end another. One at a time: where that does
-// not help, there is one fewer.
+// exchanges says whether a worker is recycled where one fewer should run: one that
+// leaks or keeps growing, of a master that would end another, where that gives
+// back for good a quarter of what one more takes, and 8 MiB. One at a time: where
+// it does not help, there is one fewer.
 func (s *State) exchanges(l *look, w *Worker, because string) bool {
-	return l.c.Types[w.Type].MasterChooses && (because == growsFastest || because == keepsGrowing) && len(s.actions) == 0 && !s.recycled.observed
+	if !l.c.Types[w.Type].MasterChooses || because != growsFastest && because != keepsGrowing {
+		return false
+	}
+	cost, _ := s.Cost(w.Type)
+	return bytes(w.Cost)-cost >= max(8*mib, cost/4) && len(s.actions) == 0 && !s.recycled.observed
 }
 
 // goes says in words who goes and why it is that one.

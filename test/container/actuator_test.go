@@ -53,14 +53,14 @@ func TestActuator(t *testing.T) {
 	}
 }
 
-// Preloaded workers cost what they do not share: six of them fit where two that
-// were not preloaded would.
+// Preloaded workers cost what they do not share: six of them fit where four that
+// loaded the application themselves would.
 func TestActuatorPreloaded(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"gunicorn-preload", "puma-preload"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t, &preforkImage, memory("96m"), name)
+			c := start(t, &preforkImage, memory("128m"), name)
 			c.await(1, "app loaded")
 			stream := c.request("8080")
 			c.steady(5*time.Minute, name, func(n int) bool { return n == 6 })
