@@ -20,18 +20,19 @@ func TestActuator(t *testing.T) {
 	for _, name := range []string{"gunicorn", "puma", "uwsgi"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := start(t, &preforkImage, memory("200m"), name)
+			c := start(t, &preforkImage, memory("200m"), "--reserve", "40MiB", name)
 			stream := c.request("8080")
 			// A worker takes 20 MiB or more.
-			n := c.steady(4*time.Minute, name, func(n int) bool { return n >= 5 && n <= 9 })
+			n := c.steady(4*time.Minute, name, func(n int) bool { return n >= 4 && n <= 8 })
 			stream.forget()
 			c.eventually(patience, "every worker answers", func() bool {
 				processes, _ := stream.answers()
 				return processes == n
 			})
 
-			// Under half the reserve is left, and a worker may take more while it stops.
-			c.setLimit(c.unreclaimable() + 8<<20)
+			// Less than half the reserve is left, and enough for a worker to stop: it
+			// writes to pages that it shares with its master.
+			c.setLimit(c.unreclaimable() + 16<<20)
 			n = c.steady(3*time.Minute, name, func(now int) bool { return now < n })
 			c.scale(name, "1")
 			c.steady(patience, name, func(n int) bool { return n == 1 })
