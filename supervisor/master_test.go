@@ -148,6 +148,18 @@ func TestMasterIsSteered(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want("1", "2")
+	// A master takes its workers along, and the next one is asked for as many.
+	rows = r.rows(named("web.0", "web.1", "web.2"))
+	if err := unix.Kill(*rows[0].PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.want("1", "2")
+	now := r.rows(named("web.0", "web.1", "web.2"))
+	for i := range rows {
+		if *now[i].PID == *rows[i].PID {
+			t.Errorf("%s is still process %d", now[i].Name, *now[i].PID)
+		}
+	}
 	r.signal(unix.SIGTERM)
 	r.want("bye")
 	r.end(0)

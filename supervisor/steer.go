@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,6 +37,9 @@ func (s *supervisor) steer(t *processType, want int, now time.Duration) {
 // leave marks n workers as about to go, those that the master is expected to
 // end, and takes the mark from others.
 func (p *prefork) leave(n int, now time.Duration) {
+	if n <= 0 && !slices.ContainsFunc(p.workers, func(w *worker) bool { return w.leaves }) {
+		return
+	}
 	order := p.byAge()
 	for i := range order {
 		w := order[i]

@@ -95,12 +95,20 @@ func (t *typeTable) prefork() (*supervisor.Prefork, error) {
 }
 
 // checkActuator says whether a type whose master keeps the workers says how many:
-// what is left out means one, and nobody who starts a master wants that.
+// what is left out means one, and nobody who starts a master wants that. What it
+// says must be possible.
 func (l *loader) checkActuator(t *supervisor.Type) error {
-	if t.Prefork == nil || !t.Unscaled {
+	if t.Prefork == nil {
 		return nil
 	}
-	word := l.file.typeTable(t.Name).values["actuator"]
+	values := l.file.typeTable(t.Name).values
+	if brake, given := values["brake"]; given {
+		return brake.keyErrorf("brake needs a cgroup for each worker, and a master's workers are in its own; remove it")
+	}
+	if !t.Unscaled {
+		return nil
+	}
+	word := values["actuator"]
 	return word.keyErrorf(`%s has a master that keeps its workers, and no number of them; write workers = "MIN..MAX" below [%[1]s]`, t.Name)
 }
 

@@ -117,6 +117,34 @@ func TestActuatorLeak(t *testing.T) {
 	c.stop(0)
 }
 
+// A worker that the kernel kills is named, and its master and its siblings go on.
+func TestActuatorKilled(t *testing.T) {
+	t.Parallel()
+	c := start(t, &preforkImage, memory("128m"), "--scale", "gunicorn-preload=3", "gunicorn-preload")
+	c.steady(patience, "gunicorn-preload", func(n int) bool { return n == 3 })
+	address := "http://" + c.inspect("{{.NetworkSettings.IPAddress}}") + ":8080"
+	if answer, err := get(address + "/eat"); err == nil {
+		t.Errorf("a worker that takes 1 GiB answered %q", answer)
+	}
+	c.eventually(patience, "the killed worker is named", func() bool {
+		s, _ := c.status()
+		for _, w := range s.Workers {
+			if strings.HasPrefix(w.LastExit, "was killed by the kernel for memory") && w.Name != "gunicorn-preload.0" {
+				return w.Restarts == 1
+			}
+		}
+		return false
+	})
+	c.steady(patience, "gunicorn-preload", func(n int) bool { return n == 3 })
+	if _, err := get(address); err != nil {
+		t.Error(err)
+	}
+	if kills := c.oomKills(); kills != 1 {
+		t.Errorf("the kernel killed %d processes for memory, want one", kills)
+	}
+	c.stop(0)
+}
+
 func (c *container) scale(name, to string) {
 	c.t.Helper()
 	c.exec("memsup", "scale", name+"="+to)

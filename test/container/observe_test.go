@@ -24,7 +24,9 @@ type status struct {
 	Types     []typeStatus
 	Workers   []struct {
 		Name, State string
+		LastExit    string `json:"last_exit"`
 		PID         int
+		Restarts    int
 		Memory      int64
 	}
 }
