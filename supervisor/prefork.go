@@ -186,7 +186,7 @@ func (t *processType) place(m *worker, now time.Duration) *worker {
 func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 	p := t.prefork
 	was := w.state
-	oom := !w.killed && s.killedSince()
+	oom, together := !w.killed && s.killedSince(), s.killedTogether(w)
 	if p.step < 0 && !oom && (w.leaves || was != stopping) {
 		p.learnOrder(w)
 		w.leaves, was = true, stopping
@@ -213,7 +213,7 @@ func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 		s.log.warn(w.name+" ended, and its master did not tell how", "after", at-w.since)
 	}
 	s.exits = append(s.exits, policy.Exit{
-		Type: t.index, Index: w.index, Ready: was == ready, OOM: oom, Asked: was == stopping, Grown: w.grown,
+		Type: t.index, Index: w.index, Ready: was == ready, OOM: oom || together, Asked: was == stopping, Grown: w.grown,
 	})
 	s.decide, s.nextLook = true, 0
 	if w.leaves {

@@ -243,6 +243,17 @@ func TestKeptWorkerKilledForMemory(t *testing.T) {
 	}
 }
 
+// Where memsup killed at the same time nobody can tell whom the kernel did.
+func TestKeptWorkerKilledByBoth(t *testing.T) {
+	d := drive(t, 1, 2)
+	d.typ.slot(2).killed = true
+	d.kills = 1
+	d.look(time.Second, 1)
+	if len(d.exits) != 1 || !d.exits[0].OOM || d.oomSeen != 1 {
+		t.Errorf("exits %+v, %d kills explained", d.exits, d.oomSeen)
+	}
+}
+
 // A gunicorn that reloads has twice as many for a while; a master that was told
 // otherwise by somebody else is followed.
 func TestMasterChangesItsNumber(t *testing.T) {

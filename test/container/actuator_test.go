@@ -117,7 +117,8 @@ func TestActuatorLeak(t *testing.T) {
 	c.stop(0)
 }
 
-// A worker that the kernel kills is named, and its master and its siblings go on.
+// A worker that the kernel kills is named, unless memsup was as fast, and its
+// master and its siblings go on.
 func TestActuatorKilled(t *testing.T) {
 	t.Parallel()
 	c := start(t, &preforkImage, memory("128m"), "--scale", "gunicorn-preload=3", "gunicorn-preload")
@@ -133,13 +134,13 @@ func TestActuatorKilled(t *testing.T) {
 				return w.Restarts == 1
 			}
 		}
-		return false
+		return strings.Contains(strings.Join(c.err(), "\n"), "kill gunicorn-preload.")
 	})
 	c.steady(patience, "gunicorn-preload", func(n int) bool { return n == 3 })
 	if _, err := get(address); err != nil {
 		t.Error(err)
 	}
-	if kills := c.oomKills(); kills != 1 {
+	if kills := c.oomKills(); kills > 1 {
 		t.Errorf("the kernel killed %d processes for memory, want one", kills)
 	}
 	c.stop(0)

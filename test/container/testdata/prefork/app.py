@@ -12,7 +12,7 @@ def app(environ, start_response):
     if LEAK:
         LEAKED.append(os.urandom(LEAK))
     if environ["PATH_INFO"] == "/eat":
-        os.urandom(1 << 30)
+        LEAKED.append(b"x" * (1 << 30))
     body = f"hello from pid {os.getpid()}\n".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
