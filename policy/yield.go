@@ -48,7 +48,7 @@ func (s *State) makeWay(l *look) {
 		return
 	}
 	s.types[best].denied = 0
-	s.down(l, worker, fmt.Sprintf("%sno room for one more of %s, whose priority is %d and not %d; %s %s",
+	s.down(l, worker, fmt.Sprintf("%sno room for one more of %s, whose priority is %d and not %d; %s",
 		s.types[best].demand.because(), l.c.Types[best].Name, l.c.Types[best].Priority, l.c.Types[least].Priority,
-		s.name(l, &l.o.Workers[worker]), because))
+		s.goes(l, &l.o.Workers[worker], because)))
 }
