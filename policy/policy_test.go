@@ -299,19 +299,19 @@ func TestNextLook(t *testing.T) {
 	var s State
 	c := Config{}
 	for _, x := range []struct {
-		headroom int64
-		want     time.Duration
+		available int64
+		want      time.Duration
 	}{{64 * mib, 500 * time.Millisecond}, {gib, 5 * time.Second}, {mib, 50 * time.Millisecond}, {-gib, 50 * time.Millisecond}} {
-		o := Observation{Limit: gib, Headroom: x.headroom, Available: gib}
+		o := Observation{Limit: gib, Available: x.available}
 		if got := s.NextLook(&o); got != x.want {
-			t.Errorf("headroom %d: %v, want %v", x.headroom, got, x.want)
+			t.Errorf("available %d: %v, want %v", x.available, got, x.want)
 		}
 	}
 	// 256 MiB a second were seen.
 	s.Decide(&c, &Observation{Limit: 4 * gib, Headroom: 4 * gib, Available: 4 * gib})
 	s.Decide(&c, &Observation{Limit: 4 * gib, Headroom: 4 * gib, Available: 3 * gib, Now: 4 * time.Second})
 	s.Decide(&c, &Observation{Limit: 4 * gib, Headroom: 4 * gib, Available: 3 * gib, Now: 8 * time.Second})
-	o := Observation{Limit: 4 * gib, Headroom: 512 * mib, Available: 3 * gib}
+	o := Observation{Limit: 4 * gib, Headroom: 0, Available: 512 * mib}
 	if got := s.NextLook(&o); got != time.Second {
 		t.Error("after fast growth:", got)
 	}

@@ -293,16 +293,17 @@ func (s *State) Debit(_ *Config, o *Observation) int64 {
 }
 
 // NextLook is how long the next observation may be away: the time in which
-// half the headroom would go at the fastest growth seen and at least 64 MiB a
-// second, within 50 ms and 5 s; at most a second where demand is a backlog.
+// half of what is available would go at the fastest growth seen and at least 64
+// MiB a second, within 50 ms and 5 s; at most a second where demand is a backlog.
+// Headroom is no matter of time: the cache that it leaves out goes first.
 func (s *State) NextLook(o *Observation) time.Duration {
 	const soonest, latest = 50 * time.Millisecond, 5 * time.Second
 	if s.waitKill || s.suspect > 0 || s.low == 1 {
 		return soonest
 	}
-	_, available, headroom := s.room(o)
+	_, available, _ := s.room(o)
 	rate := max(s.history.fastest, 64*mib)
-	next := float64(max(0, headroom)) / 2 / rate
+	next := float64(max(0, available)) / 2 / rate
 	// Three samples make a trend: take them while it still matters.
 	if step := s.history.step(); float64(available) < 8*step {
 		next = min(next, 0.25)

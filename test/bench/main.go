@@ -99,6 +99,9 @@ func bench(e extent, path string) error {
 			return err
 		}
 	}
+	if err := watching(processes, peers, e, dir); err != nil {
+		return err
+	}
 	if e == quick {
 		fmt.Println("A quick run: what follows shows that it runs, and neither times nor targets.")
 	}
