@@ -19,7 +19,8 @@
 // What the guest prints as `RESULT NAME {JSON}` is NAME in the expectations,
 // which are written in the language of github.com/expr-lang/expr; `lab contain`
 // prints one for each container, see lab/contain.go. `report EXPRESSION`
-// tells and does not judge, `qemu ARG ...` adds to qemu's arguments, `test PKG`
+// tells and does not judge; `noisy` says that a scenario measures and may be wrong
+// now and then: it is played twice more where it is. `qemu ARG ...` adds to qemu's arguments, `test PKG`
 // puts that package's compiled tests in /app/PKG.test, `program PKG` that package's
 // program in /app, and `debian PKG ...` Debian's packages, with what they depend on,
 // in /disk/debian. -keep DIR keeps what each guest printed.

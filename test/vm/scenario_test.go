@@ -17,6 +17,7 @@ import (
 
 // A scenario is one file of testdata.
 type scenario struct {
+	noisy  bool     // it measures, and may be wrong now and then
 	expect []string // expressions, each to be true
 	report []string // expressions, told with the results and not judged by
 	qemu   []string // arguments
@@ -33,6 +34,8 @@ func parseScenario(src []byte) (*scenario, error) {
 		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch {
 		case word == "" || strings.HasPrefix(word, "#"):
+		case word == "noisy" && rest == "":
+			s.noisy = true
 		case word == "expect":
 			s.expect = append(s.expect, rest)
 		case word == "report":
@@ -46,7 +49,7 @@ func parseScenario(src []byte) (*scenario, error) {
 		case word == "debian":
 			s.debian = append(s.debian, strings.Fields(rest)...)
 		default:
-			return nil, fmt.Errorf("%q: want #, expect, report, qemu, test, program or debian", strings.TrimSpace(line))
+			return nil, fmt.Errorf("%q: want #, noisy, expect, report, qemu, test, program or debian", strings.TrimSpace(line))
 		}
 	}
 	if len(s.expect) == 0 {

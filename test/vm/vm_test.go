@@ -66,7 +66,8 @@ func TestScenario(t *testing.T) {
 	}
 }
 
-// play boots one scenario and judges it.
+// play boots one scenario and judges it. What a noisy one expects in vain is asked
+// of two guests more, and has to be true in both.
 func play(t *testing.T, name, file string) {
 	src, err := os.ReadFile(file)
 	if err != nil {
@@ -76,6 +77,25 @@ func play(t *testing.T, name, file string) {
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
+	wrong := once(t, name, s)
+	if s.noisy && len(wrong) > 0 {
+		t.Logf("twice more, because of %q", wrong)
+		for _, again := range [][]string{once(t, name, s), once(t, name, s)} {
+			for _, w := range again {
+				if slices.Contains(wrong, w) {
+					t.Error(w)
+				}
+			}
+		}
+		return
+	}
+	for _, w := range wrong {
+		t.Error(w)
+	}
+}
+
+// once boots a scenario and says what is wrong.
+func once(t *testing.T, name string, s *scenario) (wrong []string) {
 	begun := time.Now()
 	g, err := boot(t.TempDir(), s)
 	if err != nil && g == nil {
@@ -107,12 +127,10 @@ func play(t *testing.T, name, file string) {
 		}
 		r["guest"] = map[string]any{"exit": code}
 	}
-	for _, wrong := range s.judge(r) {
-		t.Error(wrong)
-	}
 	t.Logf("%.1f s%v", time.Since(begun).Seconds(), r)
 	for _, e := range s.report {
 		holds, err := r.eval(e)
 		t.Logf("%s: %v, %v", e, holds, err)
 	}
+	return s.judge(r)
 }
