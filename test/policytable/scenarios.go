@@ -166,7 +166,7 @@ func (s *plan) most() float64 {
 // large is full with over twenty workers, where one more or less matters little.
 func large(p *sim.Profile) *plan {
 	s := holding(p, "large", 20)
-	s.steady = true
+	s.steady, s.Seeds = true, nil
 	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
 	return s
 }
@@ -187,7 +187,7 @@ func steady(p *sim.Profile) *plan {
 
 func day(p *sim.Profile) *plan {
 	s := base(p, "day")
-	s.Span, s.Warm = 12*time.Hour, time.Hour
+	s.Span, s.Warm, s.Seeds = 12*time.Hour, time.Hour, nil
 	s.Types[0].Load = sim.Day(round(0.1*s.most()), round(0.95*s.most()), s.Span)
 	return s
 }
