@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -91,4 +92,24 @@ func FuzzParseProfile(f *testing.F) {
 		s.Span = time.Minute
 		Run(s, &Memsup{}, 0)
 	})
+}
+
+// TestMeasured: every profile that was measured can be read and simulated, and of them
+// only the one that leaks is taken to grow without end.
+func TestMeasured(t *testing.T) {
+	files, err := filepath.Glob("profiles/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no profiles", err)
+	}
+	for _, file := range files {
+		p := profile(t, file)
+		if want := strings.Contains(p.Name, "leak"); p.Leaks() != want {
+			t.Errorf("%s leaks: %v, want %v", p.Name, p.Leaks(), want)
+		}
+		s := container(2048*mib, Type{Name: "web", Profile: p, Min: 1, Max: 4, Load: Steady(40), Queue: 100, Timeout: time.Second})
+		s.Span = 5 * time.Minute
+		if r := Run(s, &Memsup{}, 0); r.Kills > 0 || r.Served[0] < 1000 {
+			t.Errorf("%s: %d kills, %g served", p.Name, r.Kills, r.Served[0])
+		}
+	}
 }
