@@ -252,26 +252,31 @@ func Search(s *Scenario, rules Rules) (Result, *Oracle) {
 		}
 		return gained, next.Kills == 0
 	}
-	for kind := range s.Types {
-		for n, vain := s.Types[kind].Min+1, 0; n <= s.Types[kind].Max && vain < 5; n++ {
-			vain++
-			for _, margin := range margins {
-				gained, lives := try(func(o *Oracle) {
-					o.Margin = margin
-					for part := range o.Counts {
-						o.Counts[part][kind] = n
+	for _, ahead := range []time.Duration{time.Minute, 5 * time.Second} {
+		for kind := range s.Types {
+			for n, vain := s.Types[kind].Min+1, 0; n <= s.Types[kind].Max && vain < 5; n++ {
+				vain++
+				for _, margin := range margins {
+					gained, lives := try(func(o *Oracle) {
+						o.Margin, o.Ahead = margin, ahead
+						for part := range o.Counts {
+							o.Counts[part][kind] = n
+						}
+					})
+					if gained {
+						vain = 0
 					}
-				})
-				if gained {
-					vain = 0
-				}
-				if lives {
-					break
+					if lives {
+						break
+					}
 				}
 			}
 		}
+		if !rules.Leaks {
+			break
+		}
 	}
-	for _, ahead := range []time.Duration{5 * time.Second, 10 * time.Minute, time.Hour, s.Span} {
+	for _, ahead := range []time.Duration{10 * time.Minute, time.Hour, s.Span} {
 		for _, margin := range margins {
 			if _, lives := try(func(o *Oracle) { o.Ahead, o.Margin = ahead, margin }); lives {
 				break

@@ -40,7 +40,7 @@ func main() {
 	}
 	fmt.Print(head)
 	begin := time.Now()
-	tables := compare(chosen)
+	tables := compare(chosen, peersFor)
 	for i := range tables {
 		tables[i].print(os.Stdout)
 	}
@@ -89,14 +89,14 @@ func load(dir string) ([]*sim.Profile, error) {
 }
 
 // compare makes the scenarios' tables, as many at once as there are CPUs.
-func compare(all []*plan) []table {
+func compare(all []*plan, peersOf func(*plan) []peer) []table {
 	tables := make([]table, len(all))
 	var wait sync.WaitGroup
 	turns := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			for i := range turns {
-				tables[i] = newTable(all[i])
+				tables[i] = newTable(all[i], peersOf(all[i]))
 			}
 		})
 	}

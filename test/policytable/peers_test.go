@@ -153,7 +153,7 @@ func TestTable(t *testing.T) {
 	for _, p := range profiles {
 		s := full(p)
 		s.Span, s.Warm, s.Seeds = 20*time.Minute, 5*time.Minute, nil
-		got := newTable(s)
+		got := newTable(s, peersFor(s))
 		if len(got.peers) < len(single) {
 			t.Errorf("%s: %d peers", s.Name, len(got.peers))
 		}

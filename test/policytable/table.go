@@ -27,14 +27,10 @@ type table struct {
 
 const unruled = ", without rules"
 
-func newTable(s *plan) table {
+func newTable(s *plan, peers []peer) table {
 	t := table{plan: s, memsup: row{who: "memsup", config: "signal", Result: sim.RunSeeds(&s.Scenario, memsup(s), math.MaxInt)}}
 	if s.Types[0].Alone {
 		t.memsup.config = "process"
-	}
-	peers := single
-	if len(s.Types) > 1 {
-		peers = several
 	}
 	rules := s.rules()
 	for i := range peers {

@@ -99,6 +99,14 @@ var several = []peer{{"fixed numbers", func(s *plan) (all [][]contender) {
 	return all
 }}}
 
+// peersFor are those that know as many types as a scenario has.
+func peersFor(s *plan) []peer {
+	if len(s.Types) > 1 {
+		return several
+	}
+	return single
+}
+
 // series is a configuration with each number of workers from one on to twice as
 // many as fit.
 func (s *plan) series(from int, with func(n int) contender) (all []contender) {
