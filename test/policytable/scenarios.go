@@ -252,12 +252,13 @@ func files(p *sim.Profile) *plan {
 	return s
 }
 
-// headline is what test/headline does for real: 512 MiB for ten minutes.
+// headline is what is done for real: 512 MiB for ten minutes, in which workers are
+// still being added.
 func headline(p *sim.Profile) *plan {
 	s := base(p, "headline")
 	s.Limit = 512 * mib
 	s.fits()
-	s.Span, s.Warm, s.steady = 10*time.Minute, time.Minute, true
+	s.Span, s.Warm = 10*time.Minute, time.Minute
 	s.Types[0].Load = sim.Steady(round(0.7 * s.most()))
 	return s
 }
