@@ -83,6 +83,7 @@ func (m *Memsup) Begin(c *Container) {
 		t := &c.s.Types[i]
 		m.config.Types = append(m.config.Types, policy.Type{
 			Name: t.Name, Min: t.Min, Max: t.Max, MaxFixed: true, Priority: t.Priority,
+			MasterChooses: !t.Alone,
 		})
 	}
 	m.stopTime = make([]time.Duration, len(c.s.Types))
