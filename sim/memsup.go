@@ -91,6 +91,14 @@ func (m *Memsup) Begin(c *Container) {
 	c.Own(Own)
 }
 
+// Blocked is for each type why it does not grow.
+func (m *Memsup) Blocked() (why []string) {
+	for kind := range m.config.Types {
+		why = append(why, m.state.Blocked(kind).String())
+	}
+	return why
+}
+
 // Look is one turn of the supervisor's loop.
 func (m *Memsup) Look(c *Container) time.Duration {
 	for _, s := range m.slots {

@@ -109,7 +109,8 @@ func compare(all []*plan, peersOf func(*plan) []peer) []table {
 }
 
 func printTrace(s *plan) {
-	r := sim.Run(&s.Scenario, memsup(s), 10*time.Second)
+	m := memsup(s)
+	r := sim.Run(&s.Scenario, m, 10*time.Second)
 	fmt.Printf("%s, %d MiB, %d fit\n", s.Name, s.Limit/mib, s.fit)
 	next := 0
 	for _, d := range r.Decisions {
@@ -120,5 +121,8 @@ func printTrace(s *plan) {
 			}
 		}
 		fmt.Printf("%9s  %s %s: %s\n", d.At.Round(time.Millisecond), d.Action, d.Worker, d.Reason)
+	}
+	for kind, why := range m.Blocked() {
+		fmt.Printf("%9s  %s does not grow: %s\n", s.Span, s.Types[kind].Name, why)
 	}
 }
