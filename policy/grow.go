@@ -102,7 +102,7 @@ func (s *State) blocked(l *look, i int) Block {
 	if spare := s.spare(l); plus(spare, -l.coming) < plus(cost, l.reserve) {
 		return Block{why: stillGrowing, room: spare, coming: l.coming, cost: cost, reserve: l.reserve}
 	}
-	if surge := s.surge(i); surge > l.reserve && plus(s.spare(l), l.passing-l.coming) < plus(cost, surge+surge/8) {
+	if surge := s.surge(i); surge > l.reserve && plus(s.spare(l), l.passing-l.coming) < plus(cost, surge) {
 		return Block{why: surges, room: plus(s.spare(l), l.passing), cost: cost, coming: surge}
 	}
 	if dip := s.trough.least(); plus(dip, -l.coming) < plus(cost, l.reserve/2) {

@@ -68,13 +68,9 @@ func (p *spikes) surge(n int) int64 {
 	if s := &p.surged; s.n == n && s.size == p.size && p.looks >= s.looks && p.looks < s.looks+512 {
 		return s.bytes
 	}
-	largest := p.largest()
-	p.surged = surged{n, p.looks, p.size, max(largest, min(p.quantile(n), int64(n)*largest))}
+	p.surged = surged{n, p.looks, p.size, max(p.size, min(p.quantile(n), int64(n)*p.size))}
 	return p.surged.bytes
 }
-
-// largest is more than was seen: the largest is still to come.
-func (p *spikes) largest() int64 { return p.size + p.size/8 }
 
 // quantile adds n of the distribution up.
 func (p *spikes) quantile(n int) int64 {
@@ -84,7 +80,7 @@ func (p *spikes) quantile(n int) int64 {
 		one[i+1] = seen / p.looks
 	}
 	if p.unit > 0 {
-		one[min((p.largest()-1)/p.unit+1, int64(bins))] += 1e-4 // no look meets it
+		one[min((p.size-1)/p.unit+1, int64(bins))] += 1e-4 // no look meets the largest
 	}
 	one[0] = 1
 	for _, part := range one[1:] {
