@@ -8,12 +8,12 @@ import (
 // recycleLeak replaces a worker that has grown far beyond what it was when it
 // was warm, and keeps growing, once what is available is under the reserve: all
 // the others stay, and the number of workers as well. It is one at a time, and
-// the next goes when the one before is ready and memory is under the reserve
+// the next goes when the one before is ready and memory is near the reserve
 // again, so that workers that were started together do not go together. Where
 // memory ends sooner, it has to give back half the reserve at least, or one
 // worker too many runs.
 func (s *State) recycleLeak(l *look, low bool) bool {
-	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || plus(l.free(), l.passing) >= l.reserve || l.free() < 0 {
+	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || plus(l.free(), l.passing) >= l.reserve/4*5 || l.free() < 0 {
 		return false
 	}
 	best := none()
@@ -37,7 +37,7 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	if hurry := low || l.ends(l.rest(l.net), 2*warning(w)); hurry && best.most < l.reserve/2 {
 		return false
 	}
-	s.recycle(l, i, fmt.Sprintf("%s available, under the reserve of %s; %s grew by %s since it was warm, lately %s an hour, for %s",
+	s.recycle(l, i, fmt.Sprintf("%s available, near the reserve of %s; %s grew by %s since it was warm, lately %s an hour, for %s",
 		size(l.free()), size(l.reserve), s.name(l, w), size(best.most), size(int64(k.rise()*3600)), period(l.now-k.ready)))
 	return true
 }

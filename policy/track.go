@@ -31,8 +31,9 @@ const (
 	// warm is how long a worker that is ready fills its caches: what it keeps by
 	// then is what one more worker comes to.
 	warm = 5 * time.Minute
-	// briefest is the shortest life of a worker that is replaced for its leak.
-	briefest = 10 * time.Minute
+	// briefest is the shortest life of a worker that is replaced for its leak: those of
+	// all ages live twice as long.
+	briefest = 5 * time.Minute
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )

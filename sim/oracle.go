@@ -182,7 +182,8 @@ type Rules struct {
 	// of the time.
 	Reserve bool
 	// Changes are the most starts and stops an hour. Where workers leak, those that
-	// take another one's place do not count.
+	// take another one's place do not count, if workers live for ten minutes at the
+	// mean.
 	Changes float64
 	Leaks   bool
 }
@@ -190,7 +191,8 @@ type Rules struct {
 // Calm says whether there are no more starts and stops than by the rules.
 func (u Rules) Calm(s *Scenario, r *Result) bool {
 	if u.Leaks {
-		return r.Scaled(s) <= u.Changes
+		replaced := (r.Changes(s) - r.Scaled(s)) / 2
+		return r.Scaled(s) <= u.Changes && replaced <= 6*float64(r.Most)
 	}
 	return r.Changes(s) <= u.Changes
 }

@@ -53,7 +53,7 @@ const head = `Each program is shown in the best of the configurations that were 
 kills by the kernel, then the rules kept, then most work. The rules are the same for
 all, the oracle too: the reserve of 10% is free in 99% of the time, and in steady load
 there are at most 6 starts and stops an hour, where load or limit move 40. A worker that
-leaks may be replaced as often as one likes; one that does not leak may not be
+leaks may be replaced when it has served for ten minutes; one that does not may not be
 replaced merely because young workers are smaller. What a program would do without the
 rules has a row of its own where that is more.
 
