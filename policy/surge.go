@@ -10,13 +10,14 @@ type spikes struct {
 	unit   int64 // bytes that a bin is wide; the first begins above 0
 	bins   [16]float64
 	looks  float64
+	at     time.Duration // of the last look
 	surged surged
 }
 
 // surged is the last answer of surge.
 type surged struct {
 	n     int
-	looks float64 // when it was worked out
+	at    time.Duration
 	size  int64
 	bytes int64
 }
@@ -27,7 +28,7 @@ func (p *spikes) add(now time.Duration, has, had int64) {
 	if now-p.since >= 24*time.Hour {
 		p.size, p.since = p.size-p.size/8, now
 	}
-	p.size = max(p.size, had)
+	p.size, p.at = max(p.size, had), now
 	if p.looks++; p.looks >= 1<<12 {
 		p.looks /= 2
 		for i := range p.bins {
@@ -53,6 +54,9 @@ func (p *spikes) add(now time.Duration, has, had int64) {
 // spike lasts some tenths of a second, so that a day has a million of them at most.
 const rare = 1e-6
 
+// again is how long an answer is good for.
+const again = 10 * time.Second
+
 // many bounds the numbers of workers that surge is worked out for.
 const many = 64
 
@@ -65,10 +69,10 @@ func (p *spikes) surge(n int) int64 {
 	if n > many {
 		return bytes(p.surge(many) / many * int64(n))
 	}
-	if s := &p.surged; s.n == n && s.size == p.size && p.looks >= s.looks && p.looks < s.looks+512 {
+	if s := &p.surged; s.n == n && s.size == p.size && p.at-s.at < again {
 		return s.bytes
 	}
-	p.surged = surged{n, p.looks, p.size, max(p.size, min(p.quantile(n), int64(n)*p.size))}
+	p.surged = surged{n, p.at, p.size, max(p.size, min(p.quantile(n), int64(n)*p.size))}
 	return p.surged.bytes
 }
 
