@@ -44,6 +44,7 @@ func main() {
 	for i := range tables {
 		tables[i].print(os.Stdout)
 	}
+	summary(os.Stdout, tables)
 	verdicts(os.Stdout, tables)
 	fmt.Printf("%d scenarios in %.0f s\n", len(tables), time.Since(begin).Seconds())
 }
