@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// recycleLeak replaces a worker that has grown far beyond what it was when it
-// was warm, and keeps growing, once what is available is under the reserve: all
-// the others stay, and the number of workers as well. It is one at a time, and
-// the next goes when the one before is ready and memory is near the reserve
-// again, so that workers that were started together do not go together. Where
-// memory ends sooner, it has to give back half the reserve at least, or one
+// recycleLeak replaces a worker that has grown beyond what it was when it was
+// warm, and keeps growing, once what is available comes within a quarter of the
+// reserve to it: all the others stay, and the number of workers as well. It is one
+// at a time, and the next goes when the one before is ready and memory is near the
+// reserve again, so that workers that were started together do not go together.
+// Where memory ends sooner, it has to give back half the reserve at least, or one
 // worker too many runs.
 func (s *State) recycleLeak(l *look, low bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || plus(l.free(), l.passing) >= l.reserve/4*5 || l.free() < 0 {

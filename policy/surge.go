@@ -11,7 +11,7 @@ type spikes struct {
 	bins   [16]float64
 	looks  float64
 	at     time.Duration // of the last look
-	surged surged
+	surged [2]surged // for an even and an odd number: as many as run, and one more
 }
 
 // surged is the last answer of surge.
@@ -69,11 +69,11 @@ func (p *spikes) surge(n int) int64 {
 	if n > many {
 		return bytes(p.surge(many) / many * int64(n))
 	}
-	if s := &p.surged; s.n == n && s.size == p.size && p.at-s.at < again {
-		return s.bytes
+	s := &p.surged[n%2]
+	if s.n != n || s.size != p.size || p.at-s.at >= again {
+		*s = surged{n, p.at, p.size, bytes(max(p.size, min(p.quantile(n), int64(n)*p.size)))}
 	}
-	p.surged = surged{n, p.at, p.size, max(p.size, min(p.quantile(n), int64(n)*p.size))}
-	return p.surged.bytes
+	return s.bytes
 }
 
 // quantile adds n of the distribution up.

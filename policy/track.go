@@ -213,7 +213,7 @@ func (s *State) coming(w *Worker, k *track) int64 {
 }
 
 // expected is what a worker comes to: what others kept that were warm, or where
-// they go on growing half of what they grow by before they are replaced.
+// they go on growing what they have at the mean before they are replaced.
 func (t *typeState) expected() (cost int64, known bool) {
 	if t.rise.middle == 0 {
 		return t.warm.middle, t.warm.n > 0
