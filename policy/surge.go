@@ -11,7 +11,7 @@ type spikes struct {
 	bins   [16]float64
 	looks  float64
 	at     time.Duration // of the last look
-	surged [2]surged // for an even and an odd number: as many as run, and one more
+	surged [2]surged     // for an even and an odd number: as many as run, and one more
 }
 
 // surged is the last answer of surge.
