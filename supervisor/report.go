@@ -132,6 +132,12 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 	if cost, known := s.policy.Cost(t.index); known {
 		st.Cost = &cost
 	}
+	if start, warm, peak := s.policy.Costs(t.index); start > 0 {
+		st.Costs = &Costs{Start: start, Peak: peak}
+		if warm > 0 {
+			st.Costs.Warm = &warm
+		}
+	}
 	if demand := s.policy.Demanded(t.index); demand != "" {
 		st.Demand = &demand
 	}

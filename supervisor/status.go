@@ -45,6 +45,7 @@ type TypeStatus struct {
 	Max           int     `json:"max"`
 	Pinned        bool    `json:"pinned"`
 	Cost          *int64  `json:"cost"`
+	Costs         *Costs  `json:"costs"`
 	BlockedReason *string `json:"blocked_reason"`
 	Demand        *string `json:"demand"` // what asks for more or fewer, in words
 }
@@ -72,4 +73,12 @@ type Decision struct {
 	// NoticeUS is how many microseconds passed from the kernel's notification
 	// until the worker was sent its signal, where one led to the decision.
 	NoticeUS *int64 `json:"notice_us,omitempty"`
+}
+
+// Costs are what a type's workers were measured to have, in bytes: when they were
+// just ready, five minutes later (null where none was so old), and at most.
+type Costs struct {
+	Start int64  `json:"start"`
+	Warm  *int64 `json:"warm"`
+	Peak  int64  `json:"peak"`
 }
