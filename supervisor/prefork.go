@@ -33,9 +33,10 @@ type prefork struct {
 	asked time.Duration // when
 	until time.Duration // for how long it is awaited
 
-	failed string // what the last change failed at; empty where it did not
-	wait   time.Duration
-	retry  time.Duration // no change before it
+	failed  string // what the last change failed at; empty where it did not
+	refused int    // +1 or -1: the change that failed last
+	wait    time.Duration
+	retry   time.Duration // not again before it; one fewer is asked for where one more failed
 
 	youngest bool // the master ended its youngest worker the last time, not its oldest
 	silent   bool // it was said that no worker of it is seen
@@ -281,7 +282,10 @@ func (s *supervisor) countWorkers(t *processType, m *worker, at time.Duration) {
 			"master", m.name, "pid", m.pid, "for", at-m.since)
 	case !p.known:
 	case p.step > 0 && p.count >= p.target, p.step < 0 && p.count <= p.target:
-		p.step, p.failed, p.wait, p.retry = 0, "", 0, 0
+		if p.failed = ""; p.step == p.refused {
+			p.wait, p.retry = 0, 0
+		}
+		p.step = 0
 	case p.step == 0 && p.count != p.target && still >= strays:
 		s.log.info("keeps another number of workers than was asked for", "master", m.name, "has", p.count, "asked for", p.target)
 		p.target = p.count

@@ -18,15 +18,16 @@ import (
 // Removing does not wait for the one before to have gone.
 func (s *supervisor) steer(t *processType, want int, now time.Duration) {
 	p, m := t.prefork, t.master()
-	if m == nil || m.state != ready || !p.known || now < p.retry || s.c.Observe && t.pin == nil {
+	waits := now < p.retry
+	if m == nil || m.state != ready || !p.known || waits && p.refused < 0 || s.c.Observe && t.pin == nil {
 		p.leave(0, now)
 		return
 	}
 	want = max(want, 1) // gunicorn and puma do not go below, and unicorn and uWSGI serve nobody then
 	switch {
-	case want > p.target && p.step == 0 && !s.crowded(t):
+	case want > p.target && p.step == 0 && !waits && !s.crowded(t):
 		s.change(t, m, +1, now)
-	case want < p.target && now >= p.asked+awaits:
+	case want < p.target && now >= p.asked+awaits: // one more that was refused is no reason not to
 		s.change(t, m, -1, now)
 	}
 	if p.failed == "" {
@@ -106,8 +107,12 @@ func catches(pid int, sig unix.Signal) bool {
 // stepFailed gives a change up for a while, which doubles each time.
 func (s *supervisor) stepFailed(t *processType, reason string, now time.Duration) {
 	p := t.prefork
-	p.step, p.target = 0, p.count
-	p.wait = min(max(2*p.wait, 30*time.Second), 30*time.Minute)
+	most := 30 * time.Minute
+	if p.step < 0 {
+		most = time.Minute // memory may need it
+	}
+	p.refused, p.step, p.target = p.step, 0, p.count
+	p.wait = min(max(2*p.wait, 30*time.Second), most)
 	p.failed, p.retry = reason, now+p.wait
 	p.leave(0, now)
 	p.clear()

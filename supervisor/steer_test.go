@@ -132,6 +132,36 @@ func TestNothingComes(t *testing.T) {
 	}
 }
 
+// Where one more does not come, one fewer is asked for all the same, and that it
+// went does not shorten the wait for the one more.
+func TestFewerWhileNothingComes(t *testing.T) {
+	d := drive(t, 1, 2, 3)
+	d.wants(4, unix.SIGTTIN)
+	d.look(forkPatience, 1, 2, 3)
+	d.wants(4)
+	d.wants(2, unix.SIGTTOU)
+	d.leaving(1)
+	d.look(time.Second, 2, 3)
+	d.wants(4)
+	d.look(30*time.Second-time.Second-1, 2, 3)
+	d.wants(4)
+	d.now++
+	d.wants(4, unix.SIGTTIN)
+}
+
+// A master that ends nobody is asked once a minute at least.
+func TestFewerIsAskedForAgain(t *testing.T) {
+	d := drive(t, 1, 2)
+	for _, wait := range []time.Duration{30 * time.Second, time.Minute, time.Minute, time.Minute} {
+		d.wants(1, unix.SIGTTOU)
+		d.now += time.Minute
+		d.wants(1)
+		d.now += wait - 1
+		d.wants(1)
+		d.now++
+	}
+}
+
 // Removing does not wait for the last one to have gone, but two signals that are
 // pending would be one. Who is to go counts as going at once.
 func TestFewer(t *testing.T) {
