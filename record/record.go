@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"syscall"
@@ -36,7 +37,8 @@ type Line struct {
 }
 
 // MaxBytes bounds a recording: a file that has grown to it is renamed, PATH.1,
-// and another one is begun. What was in PATH.1 before is lost.
+// and another one is begun. What was in PATH.1 before is lost. A pipe or a device
+// has no bound, and keeps its name.
 const MaxBytes = 64 << 20
 
 // behind is how many lines may wait for the disk.
@@ -52,6 +54,7 @@ type Writer struct {
 	lines   chan line
 	done    chan error
 	file    *os.File
+	path    string // where the file really is; empty where it is a pipe or a device
 	bytes   int64
 	max     int64
 }
@@ -70,6 +73,11 @@ func Create(path, version string) (*Writer, error) {
 		return nil, err
 	}
 	w := &Writer{version: version, lines: make(chan line, behind), done: make(chan error, 1), file: f, max: MaxBytes}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if w.path, err = filepath.EvalSymlinks(path); err != nil {
+			w.path = path
+		}
+	}
 	go w.write()
 	return w, nil
 }
@@ -158,7 +166,7 @@ func (w *Writer) write() {
 }
 
 func (w *Writer) append(text, head []byte, isHead bool) error {
-	if w.bytes > 0 && w.bytes+int64(len(text)) > w.max {
+	if w.path != "" && w.bytes > 0 && w.bytes+int64(len(text)) > w.max {
 		if err := w.turn(); err != nil {
 			return err
 		}
@@ -176,11 +184,10 @@ func (w *Writer) append(text, head []byte, isHead bool) error {
 
 // turn begins the next file.
 func (w *Writer) turn() error {
-	path := w.file.Name()
-	if err := os.Rename(path, path+".1"); err != nil {
+	if err := os.Rename(w.path, w.path+".1"); err != nil {
 		return err
 	}
-	f, err := create(path)
+	f, err := create(w.path)
 	if err != nil {
 		return fmt.Errorf("begin the next file: %w", err)
 	}

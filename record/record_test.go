@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,47 @@ func TestTurn(t *testing.T) {
 			t.Errorf("%s has %d bytes", path, info.Size())
 		}
 		replay(t, path)
+	}
+}
+
+// TestTurnInPlace: a link stays a link, and a pipe keeps its name.
+func TestTurnInPlace(t *testing.T) {
+	dir := t.TempDir()
+	link, target := filepath.Join(dir, "link"), filepath.Join(dir, "target")
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // takes 64 KiB
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for _, path := range []string{link, pipe} {
+		w, err := Create(path, "v1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.max = 8 << 10
+		play(w, 60)
+		finish(t, w)
+	}
+	var names []string
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"link", "pipe", "target", "target.1"}; !slices.Equal(names, want) {
+		t.Errorf("there are %v, want %v", names, want)
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+		t.Errorf("the pipe is %v now (%v)", info.Mode(), err)
 	}
 }
 
