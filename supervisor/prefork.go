@@ -186,9 +186,18 @@ func (t *processType) place(m *worker, now time.Duration) *worker {
 // is no longer there.
 func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 	p := t.prefork
-	was := w.state
+	was, asked := w.state, w.asked
+	switch m := w.master; {
+	case m.state == stopping: // it takes its workers along
+		w.leaves, was = true, stopping
+		if asked == 0 {
+			asked = m.asked
+		}
+	case asked == 0:
+		asked = p.asked
+	}
 	oom, together := !w.killed && s.killedSince(), s.killedTogether(w)
-	if p.step < 0 && !oom && (w.leaves || was != stopping) {
+	if p.step < 0 && !oom && w.master.state != stopping && (w.leaves || was != stopping) {
 		p.learnOrder(w)
 		w.leaves, was = true, stopping
 	}
@@ -202,10 +211,7 @@ func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 		w.lastExit = describe(0, true)
 		s.killedByKernel(w.name+" "+w.lastExit, w, "after", at-w.since)
 	case was == stopping:
-		took := max(0, at-max(w.asked, p.asked))
-		if w.asked > 0 {
-			took = max(0, at-w.asked)
-		}
+		took := max(0, at-asked)
 		s.log.info("stopped", "worker", w.name, "took", took)
 		if !w.killed {
 			t.tookToStop(took)

@@ -273,6 +273,21 @@ func TestKeptWorkerKilledForMemory(t *testing.T) {
 	}
 }
 
+// A master that stops takes its workers along: that is nothing to wonder about, and
+// took as long as the master was told before.
+func TestWorkersGoWithTheirMaster(t *testing.T) {
+	d := drive(t, 1, 2)
+	m := d.typ.slots[0]
+	m.state, m.asked = stopping, d.now
+	d.look(time.Second, 2)
+	if want := (policy.Exit{Index: 1, Ready: false, Asked: true}); len(d.exits) != 1 || d.exits[0] != want {
+		t.Errorf("exits %+v, want %+v", d.exits, want)
+	}
+	if p := d.typ.prefork; len(p.workers) != 1 || d.typ.stopTime != time.Second {
+		t.Errorf("%d places, and a stop takes %s", len(p.workers), d.typ.stopTime)
+	}
+}
+
 // Where memsup killed at the same time nobody can tell whom the kernel did.
 func TestKeptWorkerKilledByBoth(t *testing.T) {
 	d := drive(t, 1, 2)
