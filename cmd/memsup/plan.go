@@ -133,17 +133,17 @@ func freeIndex(workers []policy.Worker, kind int) int {
 
 func (p *replayed) print(out io.Writer) {
 	first, last := p.moments[0].at, p.moments[len(p.moments)-1].at
-	fmt.Fprintf(out, "recorded by memsup %s: %s, %d looks, %d decisions",
-		strings.Map(printable, p.version), span((last - first).Milliseconds()), p.looks, p.decision)
+	fmt.Fprintf(out, "recorded by memsup %s: %s, %s, %s",
+		strings.Map(printable, p.version), span((last - first).Milliseconds()), counted(p.looks, "look"), counted(p.decision, "decision"))
 	if p.missed > 0 {
-		fmt.Fprintf(out, "; %d looks are missing", p.missed)
+		fmt.Fprintf(out, "; missing: %s", counted(p.missed, "look"))
 	}
 	fmt.Fprintf(out, "\n")
 	switch {
 	case p.others == 0:
 		fmt.Fprintf(out, "decided the same now\n\n")
 	default:
-		fmt.Fprintf(out, "at %d looks it is decided otherwise now: - then, + now\n\n", p.others)
+		fmt.Fprintf(out, "at %s it is decided otherwise now: - then, + now\n\n", counted(p.others, "look"))
 	}
 	if p.decision+p.others > 0 {
 		head := table{rows: [][]string{{" ", "AT", "ACTION", "WORKER", "REASON"}}}
@@ -153,4 +153,12 @@ func (p *replayed) print(out io.Writer) {
 	if last > first {
 		io.WriteString(out, chart(p.moments))
 	}
+}
+
+// counted is a number of things, in words: 1 look, 2 looks.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }

@@ -75,8 +75,12 @@ func (q *planned) plan(to io.Writer) error {
 		fmt.Fprintf(out, "not even one fits beside half the reserve\n\n")
 	} else {
 		fmt.Fprintf(out, "%d fit and leave %s free", n, size(free))
-		if n < int64(q.most) {
-			fmt.Fprintf(out, "; one more would leave %s", size(free-worker))
+		switch left := free - worker; {
+		case n == int64(q.most):
+		case left < 0:
+			fmt.Fprintf(out, "; for one more %s are missing", size(-left))
+		default:
+			fmt.Fprintf(out, "; one more would leave %s", size(left))
 		}
 		fmt.Fprintf(out, "\n\n")
 	}
