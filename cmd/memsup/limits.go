@@ -40,7 +40,7 @@ func (t *typeTable) addUse(e *entry) error {
 	return err
 }
 
-// number reads a number of 1 or more.
+// number reads a number from 1 to mostNumber.
 func (e *entry) number(example string) (int, error) {
 	if err := e.check(intKind, example); err != nil {
 		return 0, err
@@ -51,9 +51,14 @@ func (e *entry) number(example string) (int, error) {
 		return 0, e.errorf("%q is no whole number; write one such as %s", e.text, example)
 	case n < 1:
 		return 0, e.errorf("%d is too little; write 1 or more", n)
+	case n > mostNumber:
+		return 0, e.errorf("%d is too much; write %d or less", n, mostNumber)
 	}
 	return n, nil
 }
+
+// mostNumber keeps what all workers use of a limit countable.
+const mostNumber = 1_000_000_000
 
 // limit finds the limit that a type uses.
 func (f *configFile) limit(use *entry) (index int, err error) {

@@ -338,3 +338,15 @@ func TestEnvDirectory(t *testing.T) {
 		t.Errorf("got %v; want an error that names --env-file", err)
 	}
 }
+
+// A whole number is written as TOML has it: underscores, and other bases.
+func TestTOMLNumbers(t *testing.T) {
+	writeFiles(t, map[string]string{
+		"Procfile":    "web: cat\n",
+		"memsup.toml": "port = 0x1388\nreserve = 100_000_000\n[limits]\ndb = 2_0\n[web]\npriority = 0b11\n",
+	})
+	got := load(t, "--prefix", "off")
+	if got.Types[0].Port != 5000 || got.Reserve != 100_000_000 || got.Limits[0].Most != 20 || got.Types[0].Priority != 3 {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -170,6 +171,11 @@ func (r *tomlReader) arrayOffset(offset int) int {
 func (r *tomlReader) value(node *unstable.Node) entry {
 	offset := int(node.Raw.Offset)
 	e := entry{kind: node.Kind, text: string(node.Data), at: r.place(offset)}
+	if node.Kind == unstable.Integer && strings.ContainsAny(e.text, "_xob") { // 5_000, 0x1388
+		if n, err := strconv.ParseInt(e.text, 0, 64); err == nil {
+			e.text = strconv.FormatInt(n, 10)
+		}
+	}
 	e.within = func(int) string { return e.at }
 	if quoted := string(r.parser.Raw(node.Raw)); len(quoted) >= 2 && quoted[1:len(quoted)-1] == e.text {
 		e.within = func(n int) string { return r.place(offset + 1 + n) }
