@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/memsup/memsup/cost"
 	"github.com/memsup/memsup/policy"
 )
@@ -206,7 +208,10 @@ func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 		w.before = w.pid
 	}
 	w.pid = 0
-	switch w.lastExit = "ended"; {
+	if w.lastExit = "ended"; w.killed {
+		w.lastExit = describe(unix.WaitStatus(unix.SIGKILL), false)
+	}
+	switch {
 	case oom:
 		w.lastExit = describe(0, true)
 		s.killedByKernel(w.name+" "+w.lastExit, w, "after", at-w.since)

@@ -291,9 +291,13 @@ func TestWorkersGoWithTheirMaster(t *testing.T) {
 // Where memsup killed at the same time nobody can tell whom the kernel did.
 func TestKeptWorkerKilledByBoth(t *testing.T) {
 	d := drive(t, 1, 2)
-	d.typ.slot(2).killed = true
+	killed := d.typ.slot(2)
+	killed.killed = true
 	d.kills = 1
 	d.look(time.Second, 1)
+	if killed.lastExit != "was ended by SIGKILL" {
+		t.Errorf("it %s", killed.lastExit)
+	}
 	if len(d.exits) != 1 || !d.exits[0].OOM || d.oomSeen != 1 {
 		t.Errorf("exits %+v, %d kills explained", d.exits, d.oomSeen)
 	}

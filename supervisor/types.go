@@ -76,8 +76,12 @@ func (s *supervisor) setTypes(types []Type) error {
 		if kept {
 			continue
 		}
+		reason := "its type was removed from the Procfile"
+		if slices.ContainsFunc(next, func(t *processType) bool { return t.Name == old.Name }) {
+			reason = "its type has another actuator now"
+		}
 		for _, w := range slices.Clone(old.slots) {
-			s.stop(w, remove, "its type was removed from the Procfile")
+			s.stop(w, remove, reason)
 		}
 		s.leaving = append(s.leaving, old)
 	}
