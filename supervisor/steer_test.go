@@ -334,6 +334,12 @@ func TestPolicySeesWorkers(t *testing.T) {
 	if o := d.obs.Workers; len(o) != 3 || o[2].Index != 3 || o[2].Phase != policy.Starting || o[2].Since != d.now {
 		t.Errorf("workers %+v, want web.3, starting", o)
 	}
+	// They go when it goes, and those that were to come do not.
+	d.typ.slots[0].state = stopping
+	d.fillWorkers()
+	if o := d.obs.Workers; len(o) != 2 || o[0].Phase != policy.Stopping || o[1].Phase != policy.Stopping {
+		t.Errorf("workers %+v, want web.1 and web.2, stopping", o)
+	}
 	d.typ.prefork.forget()
 	d.typ.slots[0].state = starting
 	d.fillWorkers()

@@ -135,12 +135,16 @@ func (s *supervisor) fillWorkers() {
 			if !w.alive() && w.master == nil || w.keeps() && w.state != starting {
 				continue // a master counts until its workers are known
 			}
+			along := w.master != nil && w.master.state == stopping // its master takes it along
+			if along && !w.alive() {
+				continue
+			}
 			phase := policy.Ready
-			switch w.state {
-			case starting, backoff: // without a process: its master is about to start one
-				phase = policy.Starting
-			case stopping:
+			switch {
+			case w.state == stopping || along:
 				phase = policy.Stopping
+			case w.state == starting || w.state == backoff: // without a process: its master is about to start one
+				phase = policy.Starting
 			}
 			o.Workers = append(o.Workers, policy.Worker{
 				Type: t.index, Index: w.index, Phase: phase, Since: w.since,
