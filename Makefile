@@ -10,7 +10,7 @@ ENTERED := cmd/memsup|spawn|supervisor
 LDFLAGS := -s -w $(ENTRY) -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test race lint fuzz bench policy-table libmymem container vm truth traces clean need-go
+.PHONY: build run test race lint fuzz bench policy-table headline libmymem container vm truth traces clean need-go
 
 build: need-go ## bin/memsup, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/memsup ./cmd/memsup
@@ -48,6 +48,9 @@ bench: build ## beside tini, dumb-init, catatonit, s6 and supervisord
 
 policy-table: need-go ## memsup's policy beside others' rules and an oracle, simulated over measured workers
 	$(GO) run ./test/policytable
+
+headline: need-go ## a leaking application under load in 512 MiB, kept by memsup and by others, an hour (needs root, Docker, mmdebstrap)
+	$(GO) run ./test/headline -keep bin/headline -readme README.md -chart docs/headline.svg
 
 libmymem: ## the C library: libmymem/build (needs a C compiler)
 	$(MAKE) -C libmymem all check
