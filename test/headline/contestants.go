@@ -26,8 +26,8 @@ var contestants = []contestant{
 	},
 	{name: "supervisord", title: "supervisord, gunicorn with 8 workers", command: []string{"supervisord", "-c", "supervisord.conf"}},
 	{name: "uwsgi", title: "uWSGI, cheaper with limits of rss", command: []string{"uwsgi", "--ini", "uwsgi.ini"}},
-	{name: "memsup-process", title: "memsup, each worker a gunicorn", memsup: true, command: []string{"memsup", "process"}},
-	{name: "memsup-signal", title: "memsup, gunicorn keeps the workers", memsup: true, command: []string{"memsup", "signal"}},
+	{name: "memsup-process", title: "memsup, each worker a uWSGI process", memsup: true, command: []string{"memsup", "process"}},
+	{name: "memsup-signal", title: "memsup, gunicorn's master keeps the workers", memsup: true, command: []string{"memsup", "signal"}},
 }
 
 func named(name string) (contestant, bool) {

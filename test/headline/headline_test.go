@@ -104,7 +104,7 @@ func TestTable(t *testing.T) {
 		"× is beside gunicorn, 8 workers, max-requests 5000, the fastest",
 		"| gunicorn, 8 workers | 7 | 2 | 900 · 2.25 × | 10 · 0.10 × | 300 | – |\n",
 		"| gunicorn, 8 workers, max-requests 5000 | 0 | 0 | 400 | 100 | 300 | – |\n",
-		"| memsup, gunicorn keeps the workers | 0 | 0 | 440 · 1.10 × | 90 · 0.90 × | 300 | reached |\n",
+		"| memsup, gunicorn's master keeps the workers | 0 | 0 | 440 · 1.10 × | 90 · 0.90 × | 300 | reached |\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, text)
@@ -118,7 +118,7 @@ func TestBetween(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"new\n", "newer\n"} {
-		if err := between(file, text); err != nil {
+		if err := between(file, text, ""); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(file)
@@ -126,10 +126,16 @@ func TestBetween(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
+	if err := between(file, "t\n", filepath.Join(filepath.Dir(file), "docs", "a.svg")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(file); err != nil || !strings.Contains(string(got), "t\n\n![Memory and requests a second of each, over the time](docs/a.svg)\n"+end) {
+		t.Errorf("got %q, %v, want the chart below the table", got, err)
+	}
 	if err := os.WriteFile(file, []byte(begin), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := between(file, "x\n"); err == nil {
+	if err := between(file, "x\n", ""); err == nil {
 		t.Error("a file without the end's mark was written")
 	}
 }
@@ -150,6 +156,14 @@ func TestKept(t *testing.T) {
 	}
 	if len(missing) != len(contestants)-1 {
 		t.Errorf("missing are %v", missing)
+	}
+	for range 2 {
+		if err := forget(contestant{name: "uwsgi"}, dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if results, _, err := load(dir, 10*time.Second); err != nil || len(results) != 0 {
+		t.Errorf("got %v, %v after it was forgotten", results, err)
 	}
 }
 

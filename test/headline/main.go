@@ -15,24 +15,29 @@
 // load is Debian's wrk, in a container of its own, in the network of the one that
 // is measured: it has no proxy between and none of its memory. Its connections are
 // more than the workers that fit, so that one worker more serves more requests.
-// gunicorn's sync workers and uWSGI's --http-socket close the connection after
-// each answer, so that wrk never uses one again that the server is about to close.
+// Each answer ends its connection, which gunicorn's sync workers do by themselves
+// and uWSGI is told to say: wrk takes an end that was not announced for an error,
+// and one that it uses again just then would be lost.
 //
 // How the numbers of the others were chosen, as somebody careful would who reads
 // the memory of a warm worker and keeps a tenth of the limit free, as memsup does
-// (contestants.go has them):
+// (contestants.go and the directory image have them):
 //
-//   - A worker that has served 2,000 requests has 43 MiB of its own and comes to
-//     51 MiB at the 95th percentile of the seconds (sim/profiles/gunicorn-leak.txt);
-//     the master has 14, and the tenth is 51. (512 - 51 - 14) / 51 are 8 workers.
+//   - A worker that has served 2,000 requests has 41 MiB of its own and comes to
+//     52 MiB for moments (sim/profiles/gunicorn-leak.txt); the master has 14, and the
+//     tenth is 51. (512 - 51 - 14) / 52 are 8 workers.
 //   - A request leaks 1.3 KiB at the mean, so that 5,000 take 6 MiB: max-requests is
 //     5,000, with a tenth of it as jitter, and the start of a worker is 2% of its life.
 //   - uWSGI's rss counts what workers share in each of them: the soft limit is 80% of
-//     the limit, the hard one 90%, and a worker that is larger than 80 MiB is replaced.
+//     the limit, the hard one 90%, and a worker that is larger than 64 MiB is replaced.
 //     It has up to 10 workers, because what it preloads is shared.
 //   - supervisord takes 20 MiB itself, and still lets 8 fit.
 //
-// memsup is told a range, and nothing of memory.
+// memsup is told a range of 4 to 12 workers and that one is ready after 5 s: under
+// load this application's memory does not settle. It is told nothing of memory.
+// Where memsup keeps the workers each is one process that serves: uWSGI without a
+// master. A gunicorn each would have a master each, which takes a third more and
+// serves nobody, so that 6 fit.
 package main
 
 import (
@@ -105,7 +110,11 @@ func run(ctx context.Context, o options) error {
 	var problems []error
 	for _, c := range todo {
 		log.Printf("%s: %s under load", c.name, length)
-		r, err := measure(ctx, c, length, o.keep)
+		err := forget(c, o.keep)
+		var r *result
+		if err == nil {
+			r, err = measure(ctx, c, length, o.keep)
+		}
 		if err == nil {
 			log.Printf("%s: %s", c.name, r)
 			err = r.save(o.keep)
@@ -133,7 +142,7 @@ func run(ctx context.Context, o options) error {
 		problems = append(problems, os.WriteFile(o.chart, chart(results), 0o644))
 	}
 	if o.readme != "" {
-		problems = append(problems, between(o.readme, text))
+		problems = append(problems, between(o.readme, text, o.chart))
 	}
 	return errors.Join(problems...)
 }

@@ -52,6 +52,16 @@ func (r *result) save(dir string) error {
 	return os.WriteFile(filepath.Join(dir, r.Name+".json"), text, 0o644)
 }
 
+// forget removes the result of a run before, so that a run which fails does not
+// leave that one in the table.
+func forget(c contestant, dir string) error {
+	err := os.Remove(filepath.Join(dir, c.name+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // load reads the results that are kept, in the contestants' order, and says who is
 // missing. One of another length does not count.
 func load(dir string, length time.Duration) (results []*result, missing []string, err error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -89,8 +90,9 @@ func verdict(r *result, c contestant, to *result) string {
 
 const begin, end = "<!-- headline:begin -->\n", "<!-- headline:end -->\n"
 
-// between puts the text between the marks of a file.
-func between(path, text string) error {
+// between puts the table between the marks of a file, and the chart, if there is
+// one, below it.
+func between(path, text, chart string) error {
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -99,6 +101,13 @@ func between(path, text string) error {
 	_, after, closed := bytes.Cut(rest, []byte(end))
 	if !ok || !closed {
 		return fmt.Errorf("%s has no lines %q and %q", path, strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	if chart != "" {
+		relative, err := filepath.Rel(filepath.Dir(path), chart)
+		if err != nil {
+			return err
+		}
+		text += fmt.Sprintf("\n![Memory and requests a second of each, over the time](%s)\n", filepath.ToSlash(relative))
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s%s%s%s%s", before, begin, text, end, after)
