@@ -45,11 +45,11 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 // gain is what replacing a worker that keeps growing gives back, 0 where that is
 // not worth it.
 func (s *State) gain(w *Worker, k *track, now time.Duration) int64 {
-	if !k.leaky || now-k.ready < briefest {
-		return 0
-	}
 	t := &s.types[w.Type]
 	base := max(t.base(), k.fresh)
+	if !k.leaky || now-k.ready < t.shortestLife(base) {
+		return 0
+	}
 	if gain := k.keeps() - base; gain >= t.worth(base) {
 		return gain
 	}

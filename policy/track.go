@@ -34,6 +34,9 @@ const (
 	// briefest is the shortest life of a worker that is replaced for its leak: those of
 	// all ages live twice as long.
 	briefest = 5 * time.Minute
+	// hasty is the shortest life of one that leaks so fast that it grows by a third
+	// in less than the briefest: more workers fit, and a start is a small part of it.
+	hasty = 2 * time.Minute
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )
@@ -228,9 +231,18 @@ func (t *typeState) base() int64 {
 }
 
 // worth is how much a worker must have grown by to be replaced for it: a sixteenth,
-// at least 2 MiB, and what it grows by in the briefest life.
+// at least 2 MiB, and what it grows by in the shortest life.
 func (t *typeState) worth(base int64) int64 {
-	return max(2*mib, base/16, bytes(t.rise.middle*int64(briefest.Seconds())))
+	return max(2*mib, base/16, bytes(t.rise.middle*int64(t.shortestLife(base).Seconds())))
+}
+
+// shortestLife is that of a worker which is replaced for its leak.
+func (t *typeState) shortestLife(base int64) time.Duration {
+	if t.rise.middle <= 0 {
+		return briefest
+	}
+	third := time.Duration(base/3/t.rise.middle) * time.Second
+	return min(briefest, max(hasty, third))
 }
 
 // Costs is what is known of a type's cost in bytes, zero where nothing is: of a
