@@ -92,14 +92,21 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	k.floors[k.n] = k.least
 	k.n++
 	k.since, k.least = now, cost
-	if k.judged = k.n >= 3; k.judged {
-		k.leaky = k.keepsGrowing()
+	if k.n < 3 {
+		return
+	}
+	// Three floors may tell of a leak, and of none only four: what a worker fills at
+	// once in its first period hides one.
+	grows := k.keepsGrowing()
+	if k.judged = grows || k.n == len(k.floors); k.judged {
+		k.leaky = grows
 	}
 }
 
 // keepsGrowing says whether the least of each period is clearly above the one
-// before, and the last step is no smaller than two thirds of the mean one: a
-// cache that fills up slows down, and what is given back was no leak.
+// before, and the last step is no smaller than two thirds of the mean one, or than
+// seven eighths of the one before: a cache that fills up slows down, and what is
+// given back was no leak. The second rule is for one that fills and leaks.
 func (k *track) keepsGrowing() bool {
 	last := k.n - 1
 	for i := range last {
@@ -107,7 +114,11 @@ func (k *track) keepsGrowing() bool {
 			return false
 		}
 	}
-	return 3*int64(last)*(k.floors[last]-k.floors[last-1]) >= 2*(k.floors[last]-k.floors[0])
+	step := k.floors[last] - k.floors[last-1]
+	if 3*int64(last)*step >= 2*(k.floors[last]-k.floors[0]) {
+		return true
+	}
+	return k.n == len(k.floors) && 8*step >= 7*(k.floors[last-1]-k.floors[last-2])
 }
 
 // rise is how fast the least of a period has been growing, in bytes a second.
