@@ -112,7 +112,9 @@ func (s *State) finish(l *look) {
 
 // atOnce has a worker that was just told to stop killed where memory ends before
 // it can have stopped, or does not hold what stopping took of it before. Where
-// others are stopping already, finish kills one of these.
+// others are stopping already, finish kills one of these. What workers are known to
+// take for a moment is given back: it ends no memory, and is no reason for a kill,
+// which loses a request, unless the kernel's would take everything.
 func (s *State) atOnce(l *look, w *Worker) {
 	if l.stopping > 0 {
 		return
@@ -123,7 +125,7 @@ func (s *State) atOnce(l *look, w *Worker) {
 			"%s available, and stopping took %s before", size(l.available), size(takes))})
 		return
 	}
-	if within := l.hard(w); l.total > 0 && l.bare(l.total) < within {
+	if within := l.hard(w); l.total > 0 && l.bare(l.total) < within && (l.o.OOMGroup || !s.surging(l)) {
 		s.finished = lifeOf(w)
 		s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
 			"%s available and going at %s/s: %s left, and stopping takes %s",

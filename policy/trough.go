@@ -58,6 +58,12 @@ func (s *State) dips(l *look) bool {
 	if s.dipped == 0 {
 		s.dipped = l.now
 	}
+	return s.surging(l) && l.now-s.dipped < time.Second
+}
+
+// surging says whether what went since the last crest is no more than workers are
+// known to take at once.
+func (s *State) surging(l *look) bool {
 	surge := s.surge(-1)
-	return surge > 0 && max(g.crests[0], g.crests[1])-l.available <= surge && l.now-s.dipped < time.Second
+	return surge > 0 && max(s.trough.crests[0], s.trough.crests[1])-l.available <= surge
 }
