@@ -121,12 +121,17 @@ func (k *track) keepsGrowing() bool {
 	return k.n == len(k.floors) && 8*step >= 7*(k.floors[last-1]-k.floors[last-2])
 }
 
-// rise is how fast the least of a period has been growing, in bytes a second.
+// rise is how fast the least of a period has been growing, in bytes a second. The
+// first step of four is left out: it may be what a worker fills at once.
 func (k *track) rise() float64 {
 	if k.n < 2 {
 		return 0
 	}
-	return max(0, float64(k.floors[k.n-1]-k.floors[0])/(float64(k.n-1)*k.period.Seconds()))
+	first, last := 0, k.n-1
+	if k.n == len(k.floors) {
+		first = 1
+	}
+	return max(0, float64(k.floors[last]-k.floors[first])/(float64(last-first)*k.period.Seconds()))
 }
 
 // leak is rise where that goes on, else 0.
