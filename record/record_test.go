@@ -85,6 +85,45 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplayResized: what was remembered of a type goes with it to its new place.
+func TestReplayResized(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r")
+	w, err := Create(path, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s policy.State
+	look := func(c *policy.Config, now, free int64, workers ...policy.Worker) []policy.Action {
+		o := policy.Observation{
+			Now: time.Duration(now) * time.Second, Limit: 256 * mib, Limited: true,
+			Used: 256*mib - free, Available: free, Headroom: free, Workers: workers,
+		}
+		did := s.Decide(c, &o)
+		w.Look(c, &o, did)
+		return did
+	}
+	one := func(kind, index int) policy.Worker {
+		return policy.Worker{Type: kind, Index: index, Phase: policy.Ready, Cost: 20 * mib}
+	}
+	web, jobs := policy.Type{Name: "web", Min: 1, Max: 4}, policy.Type{Name: "jobs", Min: 1, Max: 1}
+	before := &policy.Config{ReservePercent: 10, Types: []policy.Type{web, jobs}}
+	look(before, 0, 200*mib, one(0, 1), one(1, 1))
+	from := []int{1, 0}
+	s.Resize(from)
+	w.Resize(from)
+	after := &policy.Config{ReservePercent: 10, Types: []policy.Type{jobs, web}}
+	look(after, 1, 5*mib, one(0, 1), one(1, 1), one(1, 2))
+	if did := look(after, 2, 5*mib, one(0, 1), one(1, 1), one(1, 2)); len(did) == 0 || did[0].Kind != policy.Down {
+		t.Fatalf("the second web was not taken back: %v", did)
+	}
+	finish(t, w)
+	for _, step := range replay(t, path) {
+		if !step.Same() {
+			t.Errorf("%v: %v was decided, now %v", step.Look.Now, step.Did, step.Would)
+		}
+	}
+}
+
 // TestTurn: a recording takes no more than twice its bound, and each file can
 // be replayed by itself.
 func TestTurn(t *testing.T) {

@@ -68,7 +68,7 @@ func Replay(name string, r io.Reader) iter.Seq2[Step, error] {
 			}
 			looks++
 			step.Look, step.Did, step.State = l.Look, l.Actions, &state
-			step.Would = state.Decide(step.Config, l.Look)
+			step.Would = slices.Clone(state.Decide(step.Config, l.Look)) // which the next one overwrites
 			if !yield(step, nil) {
 				return
 			}
