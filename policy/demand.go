@@ -197,17 +197,11 @@ func (s *State) giveBack(l *look) {
 	if len(s.actions) > 0 || l.starting > 0 || l.stopping > 0 {
 		return
 	}
-	best := -1
-	for i := range s.types {
+	best := s.yields(l.c, func(i int) bool {
 		t := &s.types[i]
 		d := &t.demand
-		if !d.low || t.wanted <= t.low || t.live < t.wanted || l.now-d.lowSince < patience || d.hold.left(l.now) > 0 {
-			continue
-		}
-		if best < 0 || l.c.Types[i].Priority <= l.c.Types[best].Priority {
-			best = i
-		}
-	}
+		return d.low && t.wanted > t.low && t.live >= t.wanted && l.now-d.lowSince >= patience && d.hold.left(l.now) == 0
+	})
 	if best < 0 {
 		return
 	}

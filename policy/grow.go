@@ -64,7 +64,7 @@ func (s *State) spare(l *look) int64 {
 func (s *State) blocked(l *look, i int) Block {
 	t := &s.types[i]
 	cost, known := s.Cost(i)
-	hold, pause := t.hold.left(l.now), t.pause.left(l.now)
+	hold, pause, mourning := t.hold.left(l.now), t.pause.left(l.now), t.mourning.left(l.now)
 	demand, limit := t.undemanded(), s.limited(l.c, i)
 	switch {
 	case t.wanted >= t.high:
@@ -81,8 +81,8 @@ func (s *State) blocked(l *look, i int) Block {
 		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
 	case pause > 0:
 		return Block{why: growthPaused, name: l.c.Types[i].Name, index: t.failed, wait: pause}
-	case t.mourning.left(l.now) > 0:
-		return Block{why: killedBack, wait: t.mourning.left(l.now)}
+	case mourning > 0:
+		return Block{why: killedBack, wait: mourning}
 	case hold > 0:
 		return Block{why: takenBack, wait: hold}
 	case l.starting > 0:
@@ -96,14 +96,15 @@ func (s *State) blocked(l *look, i int) Block {
 	case l.net > 0:
 		return Block{why: memoryGoes, rate: int64(l.net)}
 	}
-	if spare := s.spare(l); spare < plus(cost, l.reserve) {
+	spare := s.spare(l)
+	if spare < plus(cost, l.reserve) {
 		return Block{why: noRoom, room: spare, cost: cost, reserve: l.reserve}
 	}
-	if spare := s.spare(l); plus(spare, -l.coming) < plus(cost, l.reserve) {
+	if plus(spare, -l.coming) < plus(cost, l.reserve) {
 		return Block{why: stillGrowing, room: spare, coming: l.coming, cost: cost, reserve: l.reserve}
 	}
-	if surge := s.surge(i); surge > l.reserve && plus(s.spare(l), l.passing-l.coming) < plus(cost, surge) {
-		return Block{why: surges, room: plus(s.spare(l), l.passing), cost: cost, coming: surge}
+	if surge := s.surge(i); surge > l.reserve && plus(spare, l.passing-l.coming) < plus(cost, surge) {
+		return Block{why: surges, room: plus(spare, l.passing), cost: cost, coming: surge}
 	}
 	if dip := s.trough.least(); plus(dip, -l.coming) < plus(cost, l.reserve/2) {
 		return Block{why: dips, room: dip, cost: cost, reserve: l.reserve}

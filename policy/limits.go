@@ -52,17 +52,11 @@ func (s *State) comply(l *look) {
 	for j := range l.c.Limits {
 		most := int64(l.c.Limits[j].Most)
 		for {
-			wanted, from := int64(0), -1
+			wanted := int64(0)
 			for i := range s.types {
-				t, use := &s.types[i], l.c.Types[i].use(j)
-				wanted = plus(wanted, min(int64(t.wanted), 1<<16)*use)
-				if use == 0 || t.wanted <= t.low || t.live <= t.low {
-					continue
-				}
-				if from < 0 || l.c.Types[i].Priority <= l.c.Types[from].Priority {
-					from = i
-				}
+				wanted = plus(wanted, min(int64(s.types[i].wanted), 1<<16)*l.c.Types[i].use(j))
 			}
+			from := s.yields(l.c, func(i int) bool { return l.c.Types[i].use(j) > 0 && s.aboveMinimum(i) })
 			if wanted <= most || from < 0 {
 				break
 			}

@@ -120,7 +120,7 @@ func (s *State) belowMinimum(l *look, low bool) bool {
 	for i := range s.types {
 		live += s.types[i].live
 	}
-	t := s.yields(l.c, aboveNothing)
+	t := s.yields(l.c, s.aboveNothing)
 	if t < 0 || live < 2 {
 		return false
 	}

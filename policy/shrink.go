@@ -21,7 +21,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 	free := l.free()
 	for many := free < 0; ; {
 		low = low && free+l.returning < l.reserve/2
-		t := s.yields(l.c, aboveMinimum)
+		t := s.yields(l.c, s.aboveMinimum)
 		if t < 0 {
 			if low || len(s.actions) == 0 {
 				s.atMinimum(l, low)

@@ -80,24 +80,24 @@ func leaks(w *Worker, now time.Duration) bool {
 	return w.Phase == Ready && grown >= float64(max(mib, bytes(w.Cost)/8))
 }
 
-// yields is the type that gives up a worker: of those above their bound the one
-// of the lowest priority, of equals the later one; -1 where there is none.
-func (s *State) yields(c *Config, bound func(*typeState) int) int {
+// yields is the type that gives up a worker: of those that may the one of the lowest
+// priority, of equals the later one; -1 where there is none.
+func (s *State) yields(c *Config, may func(kind int) bool) int {
 	best := -1
 	for i := range s.types {
-		t := &s.types[i]
-		if low := bound(t); t.wanted <= low || t.live <= low {
-			continue
-		}
-		if best < 0 || c.Types[i].Priority <= c.Types[best].Priority {
+		if may(i) && (best < 0 || c.Types[i].Priority <= c.Types[best].Priority) {
 			best = i
 		}
 	}
 	return best
 }
 
-func aboveMinimum(t *typeState) int { return t.low }
-func aboveNothing(*typeState) int   { return 0 }
+// aboveMinimum and aboveNothing say whether a type runs and wants more workers than
+// it has to.
+func (s *State) aboveMinimum(kind int) bool { return s.types[kind].above(s.types[kind].low) }
+func (s *State) aboveNothing(kind int) bool { return s.types[kind].above(0) }
+
+func (t *typeState) above(low int) bool { return t.wanted > low && t.live > low }
 
 // warning is how long before the end of memory a worker must be told to stop.
 func warning(w *Worker) time.Duration {

@@ -26,7 +26,7 @@ func (s *State) makeWay(l *look) {
 	if len(s.actions) > 0 || l.starting > 0 || l.stopping > 0 || s.upFrom > l.now {
 		return
 	}
-	least := s.yields(l.c, aboveMinimum)
+	least := s.yields(l.c, s.aboveMinimum)
 	if least < 0 || s.types[least].live < s.types[least].wanted {
 		return
 	}
@@ -44,9 +44,6 @@ func (s *State) makeWay(l *look) {
 		return
 	}
 	worker, because := s.pick(l.o, least, nil)
-	if worker < 0 {
-		return
-	}
 	s.types[best].denied = 0
 	s.down(l, worker, fmt.Sprintf("%sno room for one more of %s, whose priority is %d and not %d; %s",
 		s.types[best].demand.because(), l.c.Types[best].Name, l.c.Types[best].Priority, l.c.Types[least].Priority,

@@ -245,7 +245,7 @@ func (t *processType) tookToStop(d time.Duration) {
 // count of such kills has moved beyond what was explained before. Where the
 // kernel and memsup killed at the same time, a cgroup of its own tells.
 func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
-	if w.killed && w.leaf == nil || exitCode(status) != 128+int(unix.SIGKILL) || s.budget == nil {
+	if w.killed && w.leaf == nil || exitCode(status) != 128+int(unix.SIGKILL) {
 		return false
 	}
 	if w.leaf != nil {
@@ -253,6 +253,15 @@ func (s *supervisor) oomKilled(w *worker, status unix.WaitStatus) bool {
 		w.leafKills += kills
 		s.oomSeen += kills
 		return kills > 0
+	}
+	return s.killedSince()
+}
+
+// killedSince says whether the kernel has killed for memory beyond what is
+// explained, and takes one kill for explained.
+func (s *supervisor) killedSince() bool {
+	if s.budget == nil {
+		return false
 	}
 	m, err := s.sys.memory()
 	if err != nil || m.OOMKills <= s.oomSeen {

@@ -43,6 +43,23 @@ var scenarios = map[string]func(c *Config, args []string){
 	},
 }
 
+// converse starts a command with pipes for its standard input and output.
+func converse(t *testing.T, cmd *exec.Cmd) (stdin io.Closer, out *bufio.Reader) {
+	t.Helper()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return stdin, bufio.NewReader(stdout)
+}
+
 func TestMain(m *testing.M) {
 	if os.Args[0] == spawn.ShimName {
 		spawn.Shim(os.Args)

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,18 +13,8 @@ func TestChildrenOf(t *testing.T) {
 		t.Skip("the kernel has no CONFIG_PROC_CHILDREN: ", err)
 	}
 	cmd := exec.Command("sh", "-c", "exec 3<&0; cat <&3 & echo $!; exec 3<&-; wait")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	child, err := bufio.NewReader(stdout).ReadString('\n')
+	stdin, out := converse(t, cmd)
+	child, err := out.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}

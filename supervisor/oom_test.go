@@ -32,18 +32,8 @@ func newFamily(t *testing.T, n int) *family {
 		cmd.Args = append(cmd.Args, fmt.Sprint(i))
 	}
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	f := &family{t: t, pid: cmd.Process.Pid, out: bufio.NewReader(stdout)}
+	stdin, out := converse(t, cmd)
+	f := &family{t: t, pid: cmd.Process.Pid, out: out}
 	t.Cleanup(func() {
 		stdin.Close()
 		_ = cmd.Wait()
@@ -129,6 +119,24 @@ func (p *oomPlace) found(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// A worker that died of a SIGKILL which memsup did not send, while the kernel's count
+// rose, was killed for memory; one count explains one worker.
+func TestKilledWorker(t *testing.T) {
+	p := newOOMPlace(t, newFamily(t, 0), newFamily(t, 0))
+	p.budget = &budget.Budget{}
+	p.kills++
+	for i, want := range []string{"was killed by the kernel for memory", "was ended by SIGKILL"} {
+		w := p.types[0].slots[i]
+		pid := w.pid
+		w.pid = 0
+		delete(p.byPID, pid)
+		p.workerEnded(w, pid, unix.WaitStatus(unix.SIGKILL))
+		if w.lastExit != want {
+			t.Errorf("%s: %s, want %s", w.name, w.lastExit, want)
+		}
+	}
 }
 
 // Where no worker's end explains a kill, the worker whose tree lost a process is named.

@@ -237,20 +237,6 @@ func (s *supervisor) workerGone(t *processType, w *worker, at time.Duration) {
 	w.measured, w.bytes, w.high, w.growth, w.cpu = false, 0, 0, 0, 0
 }
 
-// killedSince says whether the kernel has killed for memory beyond what is
-// explained, and takes one kill for explained.
-func (s *supervisor) killedSince() bool {
-	if s.budget == nil {
-		return false
-	}
-	m, err := s.sys.memory()
-	if err != nil || m.OOMKills <= s.oomSeen {
-		return false
-	}
-	s.oomSeen++
-	return true
-}
-
 // learnOrder sees which worker a master ends: gunicorn and uWSGI the oldest,
 // puma and unicorn the youngest.
 func (p *prefork) learnOrder(w *worker) {

@@ -47,13 +47,13 @@ func chart(moments []moment) string {
 		most = max(most, n)
 	}
 	count := asciigraph.Plot(workers, append(axis, asciigraph.Height(int(min(most, 8))))...)
-	return "limit, and what is taken of it, MiB\n" + flush(memory) + "\nworkers\n" + flush(count)
+	return "limit, and what is taken of it, MiB\n" + trimmed(memory) + "\nworkers\n" + trimmed(count)
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
-// flush ends each line where its text ends.
-func flush(text string) string {
+// trimmed ends each line where its text ends.
+func trimmed(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		out.WriteString(strings.TrimRight(line, " \n") + "\n")

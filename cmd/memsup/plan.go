@@ -76,11 +76,11 @@ func planTrace(to io.Writer, path string) error {
 
 // replayed is a recording, summed up.
 type replayed struct {
-	version                 string
-	moments                 []moment
-	rows                    table
-	looks, missed, decision int
-	others                  int
+	version                  string
+	moments                  []moment
+	rows                     table
+	looks, missed, decisions int
+	others                   int
 }
 
 func (p *replayed) add(s *record.Step) {
@@ -106,7 +106,7 @@ func (p *replayed) add(s *record.Step) {
 func (p *replayed) row(mark string, s *record.Step, actions []policy.Action) {
 	for _, a := range actions {
 		if mark != "+" {
-			p.decision++
+			p.decisions++
 		}
 		if a.Kind == policy.Up {
 			a.Index = freeIndex(s.Look.Workers, a.Type)
@@ -134,7 +134,7 @@ func freeIndex(workers []policy.Worker, kind int) int {
 func (p *replayed) print(out io.Writer) {
 	first, last := p.moments[0].at, p.moments[len(p.moments)-1].at
 	fmt.Fprintf(out, "recorded by memsup %s: %s, %s, %s",
-		strings.Map(printable, p.version), span((last - first).Milliseconds()), counted(p.looks, "look"), counted(p.decision, "decision"))
+		strings.Map(printable, p.version), span((last - first).Milliseconds()), counted(p.looks, "look"), counted(p.decisions, "decision"))
 	if p.missed > 0 {
 		fmt.Fprintf(out, "; missing: %s", counted(p.missed, "look"))
 	}
@@ -145,7 +145,7 @@ func (p *replayed) print(out io.Writer) {
 	default:
 		fmt.Fprintf(out, "at %s it is decided otherwise now: - then, + now\n\n", counted(p.others, "look"))
 	}
-	if p.decision+p.others > 0 {
+	if p.decisions+p.others > 0 {
 		head := table{rows: [][]string{{" ", "AT", "ACTION", "WORKER", "REASON"}}}
 		head.rows = append(head.rows, p.rows.rows...)
 		fmt.Fprintf(out, "%s\n", &head)

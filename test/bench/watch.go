@@ -33,7 +33,7 @@ func watching(t *table, peers []*peer, e extent, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := watch(r, p, args, e); err != nil {
+		if err := watch(r, p, args, e, dir); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
@@ -72,13 +72,12 @@ func crowdedConf(dir string) ([]string, error) {
 	return args, err
 }
 
-func watch(r *row, p *peer, args []string, e extent) error {
+func watch(r *row, p *peer, args []string, e extent, dir string) error {
 	cmd := exec.Command(p.program, args...)
-	said, err := os.Create(filepath.Join(os.TempDir(), "memsup-bench-"+p.name))
+	said, err := os.Create(filepath.Join(dir, p.name+".crowd"))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(said.Name())
 	defer said.Close()
 	cmd.Stdout, cmd.Stderr = said, said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
