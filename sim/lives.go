@@ -8,7 +8,8 @@ type course struct {
 	points []point
 	slope  float64 // bytes a request after the last point
 	peaks  []stretch
-	again  int // of the peaks, the first one of those that come again and again
+	half   int       // of the peaks, the first one of the last half
+	later  []stretch // those that may come when these are over: of every life
 }
 
 type point struct{ requests, bytes, shared float64 }
@@ -21,11 +22,20 @@ type stretch struct{ requests, extra float64 }
 const least = 64 << 10
 
 // courses takes over a profile's lives. Where no master shares its memory with
-// the workers, what was shared is each worker's own.
+// the workers, what was shared is each worker's own. Peaks go on after the measured
+// ones as they came in the last halves of all lives: which of the workers that were
+// measured had the largest is no trait of it.
 func (p *Profile) courses(alone bool) []course {
 	all := make([]course, len(p.Lives))
 	for i, life := range p.Lives {
 		all[i] = life.course(alone)
+	}
+	var later []stretch
+	for i := range all {
+		later = append(later, all[i].peaks[all[i].half:]...)
+	}
+	for i := range all {
+		all[i].later = later
 	}
 	continued(all)
 	return all
@@ -66,7 +76,7 @@ func (rows Life) course(alone bool) course {
 	for half < len(c.peaks)-1 && 2*c.points[half].requests <= passed {
 		half++
 	}
-	c.again = half
+	c.half = half
 	return c
 }
 
@@ -159,19 +169,26 @@ type life struct {
 	served float64
 	row    int // the point passed last
 
-	stretch int     // of the peaks
+	n       int // stretches that are over, the start's among them
+	stretch stretch
 	passed  float64 // requests at which the stretch began
 	peakAt  float64 // requests at which its peak comes
 }
 
 func begin(c *course, r *rand.Rand) life {
-	l := life{course: c, stretch: 1}
-	l.drawPeak(r)
+	l := life{course: c}
+	l.next(r)
 	return l
 }
 
-func (l *life) drawPeak(r *rand.Rand) {
-	l.peakAt = l.passed + r.Float64()*l.peaks[l.stretch].requests
+// next draws the stretch that follows.
+func (l *life) next(r *rand.Rand) {
+	if l.n++; l.n < len(l.peaks) {
+		l.stretch = l.peaks[l.n]
+	} else {
+		l.stretch = l.later[r.IntN(len(l.later))]
+	}
+	l.peakAt = l.passed + r.Float64()*l.stretch.requests
 }
 
 // serve goes on by a number of requests and calls peaked for each peak that comes,
@@ -182,7 +199,7 @@ func (l *life) serve(requests float64, r *rand.Rand, peaked func(extra, part flo
 	l.served += requests
 	l.forward()
 	for {
-		s := &l.peaks[l.stretch]
+		s := &l.stretch
 		if s.extra > 0 && l.peakAt >= from && l.peakAt < l.served {
 			peaked(s.extra, (l.peakAt-from)/requests)
 		}
@@ -190,10 +207,7 @@ func (l *life) serve(requests float64, r *rand.Rand, peaked func(extra, part flo
 			return
 		}
 		l.passed += s.requests
-		if l.stretch++; l.stretch == len(l.peaks) {
-			l.stretch = l.again
-		}
-		l.drawPeak(r)
+		l.next(r)
 	}
 }
 

@@ -181,20 +181,20 @@ type Rules struct {
 	// Reserve says that the scenario's reserve is kept free, but for a hundredth
 	// of the time.
 	Reserve bool
-	// Changes are the most starts and stops an hour. Where workers leak, those that
-	// take another one's place do not count, if workers live for ten minutes at the
-	// mean.
+	// Changes are the most starts and stops an hour, six of them of workers that take
+	// another one's place. Where workers leak those do not count, if workers live for
+	// ten minutes at the mean.
 	Changes float64
 	Leaks   bool
 }
 
 // Calm says whether there are no more starts and stops than by the rules.
 func (u Rules) Calm(s *Scenario, r *Result) bool {
+	replacing := r.Changes(s) - r.Scaled(s)
 	if u.Leaks {
-		replaced := (r.Changes(s) - r.Scaled(s)) / 2
-		return r.Scaled(s) <= u.Changes && replaced <= 6*float64(r.Most)
+		return r.Scaled(s) <= u.Changes && replacing/2 <= 6*float64(r.Most)
 	}
-	return r.Changes(s) <= u.Changes
+	return r.Changes(s) <= u.Changes && replacing <= 6
 }
 
 // Keep says whether a result keeps the rules.

@@ -53,10 +53,11 @@ func main() {
 const head = `Each program is shown in the best of the configurations that were tried for it: fewest
 kills by the kernel, then the rules kept, then most work. The rules are the same for
 all, the oracle too: the reserve of 10% is free in 99% of the time, and in steady load
-there are at most 6 starts and stops an hour, where load or limit move 40. A worker that
-leaks may be replaced when it has served for ten minutes; one that does not may not be
-replaced merely because young workers are smaller. What a program would do without the
-rules has a row of its own where that is more.
+there are at most 6 starts and stops an hour, where load or limit move 40, of which 6
+take another worker's place. A worker that leaks may be replaced when it has served for
+ten minutes; one that does not may not be replaced merely because young workers are
+smaller. What a program would do without the rules has a row of its own where that is
+more.
 
 Work is the time that served requests take, as a part of the oracle's. It is counted
 after the first minutes, as all is but the kills and the time to settle: until nine
