@@ -252,12 +252,22 @@ func (c *Container) step(d time.Duration) {
 	}
 }
 
+// peaked begins a worker's peak. Where two of one worker meet it has the larger one,
+// as what was measured is what it had in all.
 func (c *Container) peaked(w *Worker, extra float64, at time.Duration) {
-	if extra <= 0 {
+	until := at + c.services[w.Type].peak
+	if n := len(c.peaks); n > 0 && c.peaks[n-1].w == w && c.peaks[n-1].to > at {
+		if last := &c.peaks[n-1]; last.size < extra {
+			last.to = at
+		} else {
+			at = last.to
+		}
+	}
+	if extra <= 0 || until <= at {
 		return
 	}
-	w.extra, w.until = extra, at+c.services[w.Type].peak
-	c.peaks = append(c.peaks, peak{w, at, w.until, extra})
+	w.extra, w.until = extra, until
+	c.peaks = append(c.peaks, peak{w, at, until, extra})
 }
 
 // measure sums up what is held, peaks left out.
