@@ -15,6 +15,7 @@ type State struct {
 	chosen  []bool
 	tracks  []track // of the last observation's Workers
 	trough  trough
+	surges  []surged      // of all workers, and with one more of each type
 	fitted  time.Duration // when there last was room for a surge
 	dipped  time.Duration // since when it is lower than ever; zero is not
 

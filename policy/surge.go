@@ -1,26 +1,23 @@
 package policy
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // spikes is what a type's workers have for a moment, beside what they keep, as a
 // distribution over the looks at them.
 type spikes struct {
-	size   int64 // the largest
-	since  time.Duration
-	unit   int64 // bytes that a bin is wide; the first begins above 0
-	bins   [16]float64
-	looks  float64
-	at     time.Duration // of the last look
-	surged [2]surged     // for an even and an odd number: as many as run, and one more
+	size  int64 // the largest
+	since time.Duration
+	unit  int64 // bytes that a bin is wide; the first begins above 0
+	bins  [16]bin
+	looks float64
+	at    time.Duration // of the last look
 }
 
-// surged is the last answer of surge.
-type surged struct {
-	n     int
-	at    time.Duration
-	size  int64
-	bytes int64
-}
+// bin is how many looks met spikes of about one size, and their bytes in sum.
+type bin struct{ seen, sum float64 }
 
 // add takes one look at a worker that is ready: what it has beside what it keeps,
 // and what it had for a moment since the look before.
@@ -32,98 +29,168 @@ func (p *spikes) add(now time.Duration, has, had int64) {
 	if p.looks++; p.looks >= 1<<12 {
 		p.looks /= 2
 		for i := range p.bins {
-			p.bins[i] /= 2
+			p.bins[i].seen /= 2
+			p.bins[i].sum /= 2
 		}
 	}
-	has = min(has, p.size)
-	if has < 256*kib {
-		return
-	}
 	p.unit = max(p.unit, mib)
-	for has > int64(len(p.bins))*p.unit {
+	for p.size > int64(len(p.bins))*p.unit {
 		for i := range len(p.bins) / 2 {
-			p.bins[i] = p.bins[2*i] + p.bins[2*i+1]
-			p.bins[len(p.bins)/2+i] = 0
+			a, b := p.bins[2*i], p.bins[2*i+1]
+			p.bins[i] = bin{a.seen + b.seen, a.sum + b.sum}
+			p.bins[len(p.bins)/2+i] = bin{}
 		}
 		p.unit *= 2
 	}
-	p.bins[(has-1)/p.unit]++
+	if has = min(has, p.size); has >= 256*kib {
+		b := &p.bins[(has-1)/p.unit]
+		b.seen++
+		b.sum += float64(has)
+	}
 }
 
 // rare is how seldom workers may have more at once than what is left for it. A
 // spike lasts some tenths of a second, so that a day has a million of them at most.
-const rare = 1e-6
+// One more worker has to be rarer by far: what looks tell of such chances is never
+// exact, and it would soon go again.
+const rare, rarer = 1e-7, 1e-8
 
 // again is how long an answer is good for.
 const again = 10 * time.Second
 
-// many bounds the numbers of workers that surge is worked out for.
+// many bounds the numbers of workers that are added up one by one.
 const many = 64
 
-// surge is what n workers have for a moment at once, at most but for a rare one.
-// They are taken to know nothing of each other.
-func (p *spikes) surge(n int) int64 {
-	if p.size < mib || n <= 0 {
-		return 0
-	}
-	if n > many {
-		return bytes(p.surge(many) / many * int64(n))
-	}
-	s := &p.surged[n%2]
-	if s.n != n || s.size != p.size || p.at-s.at >= again {
-		*s = surged{n, p.at, p.size, bytes(max(p.size, min(p.quantile(n), int64(n)*p.size)))}
-	}
-	return s.bytes
-}
+// steps is how many parts of a bin sums are told apart by.
+const steps = 2
 
-// quantile adds n of the distribution up.
-func (p *spikes) quantile(n int) int64 {
+// sums is the chance of each sum, in parts of a bin.
+type sums [steps*len(spikes{}.bins)*many + 1]float64
+
+// of adds up what n workers have for a moment at once, and says how many sums
+// there are. They are taken to know nothing of each other.
+func (t *sums) of(p *spikes, n int) int {
 	const bins = len(p.bins)
-	var one [bins + 1]float64
-	for i, seen := range p.bins {
-		one[i+1] = seen / p.looks
+	part := float64(p.unit) / steps
+	var one [bins + 1]struct {
+		at     int
+		chance float64
 	}
-	if p.unit > 0 {
-		one[min((p.size-1)/p.unit+1, int64(bins))] += 1e-4 // no look meets the largest
+	rest := 1.0
+	for i := range p.bins {
+		if b := &p.bins[i]; b.seen > 0 {
+			one[i].at, one[i].chance = int(b.sum/b.seen/part+0.5), b.seen/p.looks
+			rest -= one[i].chance
+		}
 	}
-	one[0] = 1
-	for _, part := range one[1:] {
-		one[0] -= part
-	}
-	var sum, next [bins*many + 1]float64
-	sum[0] = 1
+	one[bins].at, one[bins].chance = int(float64(p.size)/part+0.5), 1e-4 // no look meets the largest
+	rest = max(0, rest-1e-4)
+	var other sums
+	last, next := t, &other
+	last[0] = 1
 	for k := range n {
-		top := bins * k
-		clear(next[:top+bins+1])
-		for i, a := range sum[:top+1] {
+		top := steps * bins * k
+		clear(next[:top+steps*bins+1])
+		for i, a := range last[:top+1] {
 			if a > 1e-12 {
-				for j, b := range one {
-					next[i+j] += a * b
+				next[i] += a * rest
+				for _, o := range one {
+					next[i+o.at] += a * o.chance
 				}
 			}
 		}
-		sum, next = next, sum
+		last, next = next, last
 	}
-	above := 0.0
-	for i := bins * n; i > 0; i-- {
-		if above += sum[i]; above > rare {
-			return bytes(int64(i) * p.unit)
-		}
+	if last != t {
+		*t = *last
 	}
-	return 0
+	return steps*bins*n + 1
+}
+
+// surged is the last answer of surge.
+type surged struct {
+	numbers uint64 // a digest of what it is for
+	at      time.Duration
+	bytes   int64
 }
 
 // surge is what all workers may have for a moment at once, with one more of type
-// kind.
-func (s *State) surge(kind int) (sum int64) {
-	for i := range s.types {
-		n := s.types[i].wanted
-		if i == kind {
-			n++
-		}
-		sum = plus(sum, s.types[i].spikes.surge(n))
+// kind, at most but for a rare one.
+func (s *State) surge(kind int) int64 {
+	if len(s.surges) != len(s.types)+1 {
+		s.surges = make([]surged, len(s.types)+1)
 	}
-	return sum
+	now := surged{numbers: 14695981039346656037}
+	var largest, most int64
+	for i := range s.types {
+		p, n := &s.types[i].spikes, s.number(i, kind)
+		if n <= 0 || p.size < mib {
+			continue
+		}
+		now.at = max(now.at, p.at)
+		for _, x := range [...]uint64{uint64(i), uint64(n), uint64(p.size)} {
+			now.numbers = (now.numbers ^ x) * 1099511628211
+		}
+		largest, most = max(largest, p.size), plus(most, bytes(int64(n)*p.size))
+	}
+	if most == 0 {
+		return 0
+	}
+	last := &s.surges[kind+1]
+	if last.numbers != now.numbers || now.at-last.at >= again {
+		now.bytes = max(largest, min(most, s.together(kind, most)))
+		*last = now
+	}
+	return last.bytes
+}
+
+// number is how many workers of a type are wanted, with one more of type kind.
+func (s *State) number(i, kind int) int {
+	if i == kind {
+		return s.types[i].wanted + 1
+	}
+	return s.types[i].wanted
+}
+
+// together adds up what the types' workers have at once, of most at the most.
+func (s *State) together(kind int, most int64) int64 {
+	const parts = 512
+	part := float64(256 * kib)
+	for part*parts < float64(most) {
+		part *= 2 // so that one more worker never takes less
+	}
+	var all, next [parts + 1]float64
+	all[0] = 1
+	for i := range s.types {
+		p, n := &s.types[i].spikes, s.number(i, kind)
+		if n <= 0 || p.size < mib {
+			continue
+		}
+		var own sums
+		kinds := own.of(p, min(n, many))
+		scale := float64(p.unit) / steps * max(1, float64(n)/many) / part
+		clear(next[:])
+		for j, chance := range own[:kinds] {
+			if chance <= 1e-12 {
+				continue
+			}
+			at := int(math.Ceil(float64(j) * scale))
+			for k, a := range all {
+				next[min(k+at, parts)] += a * chance
+			}
+		}
+		all, next = next, all
+	}
+	above, seldom := 0.0, rare
+	if kind >= 0 {
+		seldom = rarer
+	}
+	for i := parts; i > 0; i-- {
+		if above += all[i]; above > seldom {
+			return bytes(int64(float64(i) * part))
+		}
+	}
+	return 0
 }
 
 // passing is what a worker has for a moment just now: part of a surge.

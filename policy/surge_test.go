@@ -2,6 +2,13 @@ package policy
 
 import "testing"
 
+// together is the surge of so many workers of one type, and of another's that have
+// no spikes.
+func together(p *spikes, n int) int64 {
+	s := State{types: []typeState{{wanted: 7}, {spikes: *p, wanted: n}}}
+	return s.surge(-1)
+}
+
 // TestSurge: how many have a spike at once follows from how often one has it.
 func TestSurge(t *testing.T) {
 	often := func(every int) *spikes {
@@ -26,18 +33,18 @@ func TestSurge(t *testing.T) {
 		{4000, 10, 1, 3},
 		{4000, 64, 2, 4},
 	} {
-		got := often(test.every).surge(test.workers)
+		got := together(often(test.every), test.workers)
 		if got < test.least*32*mib || got > test.most*32*mib {
 			t.Errorf("one look in %d, %d workers: %s", test.every, test.workers, size(got))
 		}
 	}
 	p := often(20)
 	for n := range 200 {
-		if a, b := p.surge(n), p.surge(n+1); a > b {
+		if a, b := together(p, n), together(p, n+1); a > b {
 			t.Errorf("%d workers take %s, %d take %s", n, size(a), n+1, size(b))
 		}
 	}
-	if got := new(spikes).surge(5); got != 0 {
+	if got := together(new(spikes), 5); got != 0 {
 		t.Errorf("no spike was seen, and they take %d", got)
 	}
 }
@@ -48,9 +55,38 @@ func TestSpikesGrow(t *testing.T) {
 	for i := range 1000 {
 		p.add(0, int64(i%3)*4*mib, 8*mib)
 	}
-	before := p.surge(3)
+	before := together(&p, 3)
 	p.add(0, 200*mib, 200*mib)
-	if after := p.surge(3); before < 24*mib || before > 32*mib || after < 200*mib || after > 450*mib {
+	if after := together(&p, 3); before < 24*mib || before > 32*mib || after < 200*mib || after > 450*mib {
 		t.Errorf("before %s, after %s", size(before), size(after))
+	}
+}
+
+// TestSurgeOfTypes: spikes of two types meet more seldom than each one's own worst
+// ones, and the larger one's alone are no less.
+func TestSurgeOfTypes(t *testing.T) {
+	var web, jobs spikes
+	for i := range 4000 {
+		has := int64(0)
+		if i%25 == 0 {
+			has = 16 * mib
+		}
+		web.add(0, has, 16*mib)
+		if has = 0; i%10 == 0 {
+			has = int64(1+i/10%8) * 10 * mib
+		}
+		jobs.add(0, has, 80*mib)
+	}
+	s := State{types: []typeState{{spikes: web, wanted: 6}, {spikes: jobs, wanted: 2}}}
+	both, one, other := s.surge(-1), together(&web, 6), together(&jobs, 2)
+	if both >= one+other || both <= max(one, other) {
+		t.Errorf("%s at once, where one type has %s and the other %s", size(both), size(one), size(other))
+	}
+	if more := s.surge(0); more < both {
+		t.Errorf("%s with one more, %s without", size(more), size(both))
+	}
+	s.types[1].wanted = 0
+	if alone := s.surge(-1); alone != one {
+		t.Errorf("%s where no other worker is wanted, %s alone", size(alone), size(one))
 	}
 }

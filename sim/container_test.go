@@ -270,6 +270,54 @@ func TestCourse(t *testing.T) {
 	}
 }
 
+// TestWave: what goes up and down does so when what was measured is over, around
+// the line of the last half and in a phase of each worker's own; and peaks come as
+// they did in the last halves of all lives.
+func TestWave(t *testing.T) {
+	p := Constant(50*mib, 0)
+	p.Lives = make([]Life, 2)
+	for i := range 41 {
+		low := Row{Requests: int64(100 * i), Private: 50 * mib}
+		if i%4 > 1 {
+			low.Private += 10 * mib
+		}
+		low.Peak = low.Private
+		high := low
+		if i == 30 {
+			high.Peak += 40 * mib
+		}
+		p.Lives[0], p.Lives[1] = append(p.Lives[0], low), append(p.Lives[1], high)
+	}
+	all := p.courses(false)
+	r := rand.New(rand.NewPCG(1, 1))
+	begins := map[float64]bool{}
+	for range 20 {
+		l, peaks := begin(&all[0], r), 0
+		l.serve(4001, r, func(float64, float64) { peaks++ })
+		if peaks > 0 {
+			t.Errorf("%d peaks in a life that was measured to have none", peaks)
+		}
+		own, _ := l.bytes()
+		begins[math.Round(own/mib)] = true
+		sum, least, most := 0.0, own, own
+		for range 2000 {
+			l.serve(100, r, func(extra, _ float64) { peaks++; near(t, "a peak", extra, 40*mib, 1e-9) })
+			own, _ := l.bytes()
+			sum, least, most = sum+own/2000, min(least, own), max(most, own)
+		}
+		near(t, "at the mean", sum, 55*mib, 0.01)
+		if least > 51*mib || least < 48*mib || most < 59*mib || most > 62*mib {
+			t.Errorf("from %.1f to %.1f MiB", least/mib, most/mib)
+		}
+		if peaks < 30 || peaks > 70 {
+			t.Errorf("%d peaks in 100 halves, of which every other one had one", peaks)
+		}
+	}
+	if len(begins) < 3 {
+		t.Errorf("all go on in the same phase: %v MiB", begins)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	at := func(l Load, now time.Duration, rate float64, until time.Duration) {
 		t.Helper()

@@ -1,12 +1,17 @@
 package sim
 
-import "math/rand/v2"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // course is a life made ready for the simulation: memory goes in straight lines
 // from point to point, and peaks come beside it.
 type course struct {
 	points []point
 	slope  float64 // bytes a request after the last point
+	end    float64 // requests at which what was measured ends
+	wave   []point // beside what the points say, what the last half had, again and again
 	peaks  []stretch
 	half   int       // of the peaks, the first one of the last half
 	later  []stretch // those that may come when these are over: of every life
@@ -72,12 +77,37 @@ func (rows Life) course(alone bool) course {
 		passed = at.requests
 	}
 	// What peaked at the start is no stretch of requests: see Container.step.
-	half := 1
-	for half < len(c.peaks)-1 && 2*c.points[half].requests <= passed {
-		half++
+	c.half, c.end = 1, passed
+	for c.half < len(c.peaks)-1 && 2*c.points[c.half].requests <= passed {
+		c.half++
 	}
-	c.half = half
+	c.waves(c.points[c.half:])
 	return c
+}
+
+// waves takes over how what is held goes up and down around a straight line, from
+// the rows of the last half, and ends what was measured on that line: in what phase
+// a worker was then is by chance.
+func (c *course) waves(rows []point) {
+	n := float64(len(rows))
+	if n < 4 {
+		return
+	}
+	var x, y, xx, xy float64
+	for _, r := range rows {
+		x, y = x+r.requests/n, y+r.bytes/n
+	}
+	for _, r := range rows {
+		xx, xy = xx+(r.requests-x)*(r.requests-x), xy+(r.requests-x)*(r.bytes-y)
+	}
+	line := func(requests float64) float64 { return y + (requests-x)*xy/xx }
+	first, last := rows[0], rows[len(rows)-1]
+	for _, r := range rows {
+		c.wave = append(c.wave, point{r.requests - first.requests, r.bytes - line(r.requests), 0})
+	}
+	c.points[len(c.points)-1].bytes = line(last.requests)
+	each := (last.requests - first.requests) / (n - 1)
+	c.wave = append(c.wave, point{last.requests + each - first.requests, c.wave[0].bytes, 0})
 }
 
 // at is what is held after a number of requests.
@@ -110,7 +140,7 @@ func continued(all []course) {
 	var held, last, before, earlier float64
 	for i := range all {
 		c := &all[i]
-		n := c.points[len(c.points)-1].requests
+		n := c.end
 		end, half, quarter, eighth := c.around(n), c.around(n/2), c.around(n/4), c.around(n/8)
 		held += end / float64(len(all))
 		last += (end - half) / float64(len(all))
@@ -173,11 +203,17 @@ type life struct {
 	stretch stretch
 	passed  float64 // requests at which the stretch began
 	peakAt  float64 // requests at which its peak comes
+
+	phase float64 // of the wave, in requests
+	crest int     // the point of the wave passed last
 }
 
 func begin(c *course, r *rand.Rand) life {
 	l := life{course: c}
 	l.next(r)
+	if n := len(c.wave); n > 0 {
+		l.phase = r.Float64() * c.wave[n-1].requests
+	}
 	return l
 }
 
@@ -222,10 +258,28 @@ func (l *life) forward() {
 // shared what it still shares with its master.
 func (l *life) bytes() (own, shared float64) {
 	a := &l.points[l.row]
+	wave := l.swell()
 	if l.row+1 == len(l.points) {
-		return a.bytes + (l.served-a.requests)*l.slope, a.shared
+		return a.bytes + (l.served-a.requests)*l.slope + wave, a.shared
 	}
 	b := &l.points[l.row+1]
 	part := (l.served - a.requests) / (b.requests - a.requests)
-	return a.bytes + part*(b.bytes-a.bytes), a.shared + part*(b.shared-a.shared)
+	return a.bytes + part*(b.bytes-a.bytes) + wave, a.shared + part*(b.shared-a.shared)
+}
+
+// swell is what the wave adds where what was measured is over.
+func (l *life) swell() float64 {
+	n := len(l.wave)
+	if n == 0 || l.served <= l.end {
+		return 0
+	}
+	at := math.Mod(l.served-l.end+l.phase, l.wave[n-1].requests)
+	if at < l.wave[l.crest].requests {
+		l.crest = 0
+	}
+	for l.wave[l.crest+1].requests <= at {
+		l.crest++
+	}
+	a, b := &l.wave[l.crest], &l.wave[l.crest+1]
+	return a.bytes + (at-a.requests)/(b.requests-a.requests)*(b.bytes-a.bytes)
 }

@@ -13,8 +13,8 @@ const mib = 1 << 20
 // plan is a scenario with what the peers' configurations go by.
 type plan struct {
 	sim.Scenario
-	// warm is what one worker holds after its measured life, rss with what it
-	// shares; both in bytes, for each type.
+	// warm is what one worker holds at the mean in the last half of its measured life,
+	// rss with what it shares; both in bytes, for each type.
 	warm, rss []float64
 	// fit is how many warm workers of the first type are held beside the reserve.
 	fit int
@@ -88,7 +88,7 @@ func base(p *sim.Profile, what string) *plan { return holding(p, what, 6) }
 // that memory, and not the CPU, bounds how many are served at once.
 func holding(p *sim.Profile, what string, workers int) *plan {
 	s := &plan{Scenario: sim.Scenario{
-		Name: p.Name + " " + what, Seed: 1, Seeds: []uint64{2, 3}, Span: 4 * time.Hour, Warm: 20 * time.Minute,
+		Name: p.Name + " " + what, Seed: 1, Seeds: seeds(p), Span: 4 * time.Hour, Warm: 20 * time.Minute,
 		CPUs: 2, ReservePercent: 10,
 		Types: []sim.Type{{
 			Name: "web", Profile: p, Alone: alone(p), Min: 1, Max: 4 * max(8, workers),
@@ -114,6 +114,24 @@ func holding(p *sim.Profile, what string, workers int) *plan {
 	return s
 }
 
+// seeds are eight for a day and a half. Where workers take more for a moment than they
+// keep, whether these moments meet is by chance alone, and a day says little: a week.
+func seeds(p *sim.Profile) (all []uint64) {
+	n := uint64(8)
+	for _, life := range p.Lives {
+		keeps := life[len(life)-1].Private
+		for _, row := range life {
+			if row.Peak > 2*keeps {
+				n = 42
+			}
+		}
+	}
+	for i := uint64(2); i <= n; i++ {
+		all = append(all, i)
+	}
+	return all
+}
+
 // loads is how long a worker without a master is taken to load its application.
 const loads = time.Second
 
@@ -137,9 +155,12 @@ func (s *plan) fits() {
 		s.leaks = s.leaks || t.Profile.Leaks()
 		var own, all float64
 		for _, life := range t.Profile.Lives {
-			last := life[len(life)-1]
-			own += float64(last.Private) / float64(len(t.Profile.Lives))
-			all += float64(last.Private+last.Shared) / float64(len(t.Profile.Lives))
+			rows := life[len(life)/2:]
+			for _, row := range rows {
+				part := 1 / float64(len(rows)*len(t.Profile.Lives))
+				own += float64(row.Private) * part
+				all += float64(row.Private+row.Shared) * part
+			}
 		}
 		master := float64(max(t.Profile.Base, t.Profile.Shared))
 		if t.Alone {
