@@ -115,7 +115,7 @@ func (s *State) remember(l *look) {
 		}
 	}
 	s.history.add(sample{at: l.now, used: bytes(l.o.Used), available: l.available, taken: taken})
-	if l.dips = s.dips(l); l.dips {
+	if l.dips = s.dips(l); s.spiking(l) || l.dips {
 		return
 	}
 	l.total = s.history.fall(false, 0)

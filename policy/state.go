@@ -18,6 +18,7 @@ type State struct {
 	surges  []surged      // of all workers, and with one more of each type
 	fitted  time.Duration // when there last was room for a surge
 	dipped  time.Duration // since when it is lower than ever; zero is not
+	crested time.Duration // when it last was near its crest
 
 	looks   int
 	now     time.Duration

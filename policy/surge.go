@@ -6,54 +6,70 @@ import (
 )
 
 // spikes is what a type's workers have for a moment, beside what they keep, as a
-// distribution over the looks at them.
+// distribution over the looks at them and over the turns of a track, which tell the
+// highest between looks.
 type spikes struct {
 	size  int64 // the largest
 	since time.Duration
 	unit  int64 // bytes that a bin is wide; the first begins above 0
 	bins  [16]bin
 	looks float64
+	turns float64
 	at    time.Duration // of the last look
 }
 
-// bin is how many looks met spikes of about one size, and their bytes in sum.
-type bin struct{ seen, sum float64 }
+// bin is how many looks met spikes of about one size, how many turns had their
+// highest there, and the bytes of all of them in sum.
+type bin struct{ looks, turns, sum float64 }
 
-// add takes one look at a worker that is ready: what it has beside what it keeps,
-// and what it had for a moment since the look before.
-func (p *spikes) add(now time.Duration, has, had int64) {
+// look takes one look at a worker that is ready: what it has beside what it keeps.
+func (p *spikes) look(now time.Duration, has int64) {
 	if now-p.since >= 24*time.Hour {
 		p.size, p.since = p.size-p.size/8, now
 	}
-	p.size, p.at = max(p.size, had), now
+	p.at = now
 	if p.looks++; p.looks >= 1<<12 {
-		p.looks /= 2
+		p.looks, p.turns = p.looks/2, p.turns/2
 		for i := range p.bins {
-			p.bins[i].seen /= 2
-			p.bins[i].sum /= 2
+			b := &p.bins[i]
+			*b = bin{b.looks / 2, b.turns / 2, b.sum / 2}
 		}
-	}
-	p.unit = max(p.unit, mib)
-	for p.size > int64(len(p.bins))*p.unit {
-		for i := range len(p.bins) / 2 {
-			a, b := p.bins[2*i], p.bins[2*i+1]
-			p.bins[i] = bin{a.seen + b.seen, a.sum + b.sum}
-			p.bins[len(p.bins)/2+i] = bin{}
-		}
-		p.unit *= 2
 	}
 	if has = min(has, p.size); has >= 256*kib {
 		b := &p.bins[(has-1)/p.unit]
-		b.seen++
+		b.looks++
 		b.sum += float64(has)
 	}
 }
 
-// rare is how seldom workers may have more at once than what is left for it. A
-// spike lasts some tenths of a second, so that a day has a million of them at most.
+// turn takes the highest that a worker had for a moment in a turn of its track.
+func (p *spikes) turn(had int64) {
+	p.turns++
+	p.size, p.unit = max(p.size, had), max(p.unit, mib)
+	for p.size > int64(len(p.bins))*p.unit {
+		for i := range len(p.bins) / 2 {
+			a, b := p.bins[2*i], p.bins[2*i+1]
+			p.bins[i] = bin{a.looks + b.looks, a.turns + b.turns, a.sum + b.sum}
+			p.bins[len(p.bins)/2+i] = bin{}
+		}
+		p.unit *= 2
+	}
+	if had >= 256*kib {
+		b := &p.bins[(had-1)/p.unit]
+		b.turns++
+		b.sum += float64(had)
+	}
+}
+
+// rare is how seldom workers may have more at once than what is left for it: a day
+// has a million moments.
 // One more worker has to be rarer by far: what looks tell of such chances is never
 // exact, and it would soon go again.
 const rare, rarer = 1e-7, 1e-8
+
+// moment is how long a spike is taken to last, in seconds, that no look met, and hour
+// are the turns of a worker's hour: as if one had passed without any.
+const moment, hour = 0.1, 240
 
 // again is how long an answer is good for.
 const again = 10 * time.Second
@@ -72,19 +88,19 @@ type sums [steps*len(spikes{}.bins)*many + 1]float64
 func (t *sums) of(p *spikes, n int) int {
 	const bins = len(p.bins)
 	part := float64(p.unit) / steps
-	var one [bins + 1]struct {
+	var one [bins]struct {
 		at     int
 		chance float64
 	}
 	rest := 1.0
 	for i := range p.bins {
-		if b := &p.bins[i]; b.seen > 0 {
-			one[i].at, one[i].chance = int(b.sum/b.seen/part+0.5), b.seen/p.looks
+		if b := &p.bins[i]; b.sum > 0 {
+			one[i].at = int(b.sum/(b.looks+b.turns)/part + 0.5)
+			one[i].chance = b.looks/max(p.looks, 1) + b.turns/(p.turns+hour)*moment/shortest.Seconds()
 			rest -= one[i].chance
 		}
 	}
-	one[bins].at, one[bins].chance = int(float64(p.size)/part+0.5), 1e-4 // no look meets the largest
-	rest = max(0, rest-1e-4)
+	rest = max(0, rest)
 	var other sums
 	last, next := t, &other
 	last[0] = 1

@@ -2,6 +2,14 @@ package policy
 
 import "testing"
 
+// add takes a look, and every so many of them a turn.
+func (p *spikes) add(i int, has, had int64) {
+	if i%10 == 0 {
+		p.turn(had)
+	}
+	p.look(0, has)
+}
+
 // together is the surge of so many workers of one type, and of another's that have
 // no spikes.
 func together(p *spikes, n int) int64 {
@@ -18,7 +26,7 @@ func TestSurge(t *testing.T) {
 			if i%every == 0 {
 				has = 32 * mib
 			}
-			p.add(0, has, 32*mib)
+			p.add(i, has, 32*mib)
 		}
 		return p
 	}
@@ -31,7 +39,7 @@ func TestSurge(t *testing.T) {
 		{4, 4, 4, 5},
 		{20, 10, 5, 8},
 		{4000, 10, 1, 3},
-		{4000, 64, 2, 4},
+		{4000, 64, 2, 6},
 	} {
 		got := together(often(test.every), test.workers)
 		if got < test.least*32*mib || got > test.most*32*mib {
@@ -53,7 +61,7 @@ func TestSurge(t *testing.T) {
 func TestSpikesGrow(t *testing.T) {
 	var p spikes
 	for i := range 1000 {
-		p.add(0, int64(i%3)*4*mib, 8*mib)
+		p.add(i, int64(i%3)*4*mib, 8*mib)
 	}
 	before := together(&p, 3)
 	p.add(0, 200*mib, 200*mib)
@@ -71,11 +79,11 @@ func TestSurgeOfTypes(t *testing.T) {
 		if i%25 == 0 {
 			has = 16 * mib
 		}
-		web.add(0, has, 16*mib)
+		web.add(i, has, 16*mib)
 		if has = 0; i%10 == 0 {
 			has = int64(1+i/10%8) * 10 * mib
 		}
-		jobs.add(0, has, 80*mib)
+		jobs.add(i, has, 80*mib)
 	}
 	s := State{types: []typeState{{spikes: web, wanted: 6}, {spikes: jobs, wanted: 2}}}
 	both, one, other := s.surge(-1), together(&web, 6), together(&jobs, 2)

@@ -192,7 +192,10 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			t.warm.add(k.keeps())
 		}
 		t.peak = max(t.peak, k.peak)
-		t.spikes.add(o.Now, bytes(w.Cost)-k.keeps(), k.spike)
+		if k.lowsAt == o.Now {
+			t.spikes.turn(k.spike)
+		}
+		t.spikes.look(o.Now, bytes(w.Cost)-k.keeps())
 		if k.judged {
 			t.rise.add(k.leak())
 		}

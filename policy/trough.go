@@ -43,6 +43,9 @@ func (g *trough) begin(now time.Duration, available int64) {
 // least is the least of all.
 func (g *trough) least() int64 { return min(g.now, g.before, g.last) }
 
+// crest is the most of the last quarter to half minute.
+func (g *trough) crest() int64 { return max(g.crests[0], g.crests[1]) }
+
 // past is the least before the last seconds.
 func (g *trough) past() int64 { return min(g.now, g.before) }
 
@@ -61,9 +64,19 @@ func (s *State) dips(l *look) bool {
 	return s.surging(l) && l.now-s.dipped < time.Second
 }
 
+// spiking says whether memory goes by no more than workers are known to take at
+// once, for a second at most since it last was near its crest: no trend.
+func (s *State) spiking(l *look) bool {
+	surge := s.surge(-1)
+	if s.trough.crest()-l.available <= surge/4 {
+		s.crested = l.now
+	}
+	return surge > 0 && s.trough.crest()-l.available <= surge && l.now-s.crested < time.Second
+}
+
 // surging says whether what went since the last crest is no more than workers are
 // known to take at once.
 func (s *State) surging(l *look) bool {
 	surge := s.surge(-1)
-	return surge > 0 && max(s.trough.crests[0], s.trough.crests[1])-l.available <= surge
+	return surge > 0 && s.trough.crest()-l.available <= surge
 }

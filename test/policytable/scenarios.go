@@ -114,15 +114,16 @@ func holding(p *sim.Profile, what string, workers int) *plan {
 	return s
 }
 
-// seeds are eight for a day and a half. Where workers take more for a moment than they
-// keep, whether these moments meet is by chance alone, and a day says little: a week.
+// seeds are four, for sixteen hours. Where workers take half of what they keep and
+// more for a moment, whether these moments meet is by chance alone, and a day says
+// little: half a week.
 func seeds(p *sim.Profile) (all []uint64) {
-	n := uint64(8)
+	n := uint64(4)
 	for _, life := range p.Lives {
 		keeps := life[len(life)-1].Private
 		for _, row := range life {
-			if row.Peak > 2*keeps {
-				n = 42
+			if row.Peak > keeps+keeps/2 {
+				n = 20
 			}
 		}
 	}
