@@ -43,15 +43,17 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 }
 
 // gain is what replacing a worker that keeps growing gives back, 0 where that is
-// not worth it.
+// not worth it: what grows by much less than it did before fills a cache, or its
+// allocator's holes, and another one would grow as fast.
 func (s *State) gain(w *Worker, k *track, now time.Duration) int64 {
 	t := &s.types[w.Type]
 	base := max(t.base(), k.fresh)
 	if !k.leaky || now-k.ready < t.shortestLife(base) {
 		return 0
 	}
-	if gain := k.keeps() - base; gain >= t.worth(base) {
-		return gain
+	gain := k.keeps() - base
+	if gain < t.worth(base) || k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3 {
+		return 0
 	}
-	return 0
+	return gain
 }
