@@ -10,8 +10,9 @@ import (
 // reserve to it: all the others stay, and the number of workers as well. It is one
 // at a time, and the next goes when the one before is ready and memory is near the
 // reserve again, so that workers that were started together do not go together.
-// Where memory ends sooner, it has to give back half the reserve at least, or one
-// worker too many runs.
+// Where memory is low, three quarters of the reserve have to be free with what it
+// gives back, and where memory ends sooner, it has to be half the reserve at least:
+// else one worker too many runs.
 func (s *State) recycleLeak(l *look, low bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || plus(l.free(), l.passing) >= l.reserve/4*5 || l.free() < 0 {
 		return false
@@ -22,7 +23,7 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 		if w.Phase != Ready || !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
-		if gain := s.gain(w, &s.tracks[i], l.now); gain > 0 {
+		if gain := s.gain(w, &s.tracks[i], l.now, low); gain > 0 {
 			best.offer(l, i, gain)
 		}
 	}
@@ -34,7 +35,10 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	if t := &s.types[w.Type]; t.live < t.wanted {
 		return false
 	}
-	if hurry := low || l.ends(l.rest(l.net), 2*warning(w)); hurry && best.most < l.reserve/2 {
+	switch {
+	case low && plus(l.free(), best.most) < l.reserve/4*3:
+		return false
+	case l.ends(l.rest(l.net), 2*warning(w)) && best.most < l.reserve/2:
 		return false
 	}
 	s.recycle(l, i, fmt.Sprintf("%s available, near the reserve of %s; %s grew by %s since it was warm, lately %s an hour, for %s",
@@ -44,15 +48,20 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 
 // gain is what replacing a worker that keeps growing gives back, 0 where that is
 // not worth it: what grows by much less than it did before fills a cache, or its
-// allocator's holes, and another one would grow as fast.
-func (s *State) gain(w *Worker, k *track, now time.Duration) int64 {
+// allocator's holes, and another one would grow as fast. What it keeps is the least of
+// the last half minute: where memory is low that has to be what it grew by before.
+func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
 	t := &s.types[w.Type]
 	base := max(t.base(), k.fresh)
 	if !k.leaky || now-k.ready < t.shortestLife(base) {
 		return 0
 	}
 	gain := k.keeps() - base
-	if gain < t.worth(base) || k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3 {
+	worth := t.worth(base)
+	if low {
+		worth -= min(worth/2, bytes(t.rise.middle*int64(2*shortest.Seconds())))
+	}
+	if gain < worth || k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3 {
 		return 0
 	}
 	return gain

@@ -36,7 +36,7 @@ func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because 
 			leaking = i
 		}
 		if i < len(s.tracks) && s.tracks[i].is(w) {
-			if g := s.gain(w, &s.tracks[i], o.Now); g > gain {
+			if g := s.gain(w, &s.tracks[i], o.Now, false); g > gain {
 				gain, grown = g, i
 			}
 		}
