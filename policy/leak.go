@@ -47,8 +47,8 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 }
 
 // gain is what replacing a worker that keeps growing gives back, 0 where that is
-// not worth it: what grows by much less than it did before fills a cache, or its
-// allocator's holes, and another one would grow as fast. What it keeps is the least of
+// not worth it: what after half an hour grows by much less than it did before
+// fills a cache, or its allocator's holes, and another one would grow as fast. What it keeps is the least of
 // the last half minute: where memory is low that has to be what it grew by before.
 func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
 	t := &s.types[w.Type]
@@ -61,7 +61,8 @@ func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
 	if low {
 		worth -= min(worth/2, bytes(t.rise.middle*int64(2*shortest.Seconds())))
 	}
-	if gain < worth || k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3 {
+	slows := now-k.ready >= 30*time.Minute && k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3
+	if gain < worth || slows {
 		return 0
 	}
 	return gain
