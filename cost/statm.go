@@ -39,7 +39,12 @@ func (p *process) follow(b []byte, err error) {
 		p.ended = gone(err)
 		return
 	}
-	if s, ok := parseStatm(b); ok {
+	s, ok := parseStatm(b)
+	switch {
+	case !ok:
+	case s.resident == 0 && p.now.resident > 0:
+		p.ended = true // its memory is gone already: it keeps what it had
+	default:
 		p.now = s
 	}
 }
