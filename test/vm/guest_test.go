@@ -56,30 +56,52 @@ func boot(dir string, s *scenario) (*guest, error) {
 		return nil, err
 	}
 	defer os.Remove(disk)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	args := []string{
+	args := append([]string{
 		"-accel", "tcg", "-m", "1024", "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot",
 		"-serial", "file:" + console, "-serial", "stdio",
 		"-kernel", vmlinuz, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1 no_timer_check",
 		"-drive", "file=" + disk + ",format=raw,if=virtio,cache=unsafe",
+	}, s.qemu...)
+	g, err := emulate(args)
+	if err != nil && len(g.printed) == 0 {
+		g, err = emulate(args) // an emulated machine sometimes hangs before its kernel runs
 	}
-	qemu := exec.CommandContext(ctx, program, append(args, s.qemu...)...)
-	var printed, problems bytes.Buffer
+	g.console, _ = os.ReadFile(console)
+	return g, err
+}
+
+// emulate runs the machine to its end. One whose PID 1 said nothing in a minute is
+// ended.
+func emulate(args []string) (*guest, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	qemu := exec.CommandContext(ctx, program, args...)
+	var problems bytes.Buffer
+	printed := output{silent: time.AfterFunc(time.Minute, cancel)}
 	qemu.Stdout, qemu.Stderr = &printed, &problems
 	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	runtime.LockOSThread() // whose end the kernel takes for the parent's
 	defer runtime.UnlockOSThread()
-	err = qemu.Run()
+	err := qemu.Run()
 	g := &guest{printed: bytes.ReplaceAll(printed.Bytes(), []byte("\r\n"), []byte("\n"))}
-	g.console, _ = os.ReadFile(console)
 	switch {
 	case ctx.Err() != nil:
-		return g, fmt.Errorf("the guest still runs after %s", patience)
+		return g, fmt.Errorf("the guest still runs after %s, or never did", patience)
 	case err != nil:
 		return g, fmt.Errorf("%s: %w\n%s", program, err, problems.Bytes())
 	}
 	return g, nil
+}
+
+// output keeps what a guest prints, and stops a timer when it begins to.
+type output struct {
+	bytes.Buffer
+	silent *time.Timer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.silent.Stop()
+	return o.Buffer.Write(b)
 }
 
 const program = "qemu-system-x86_64"
