@@ -46,10 +46,11 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	return true
 }
 
-// gain is what replacing a worker that keeps growing gives back, 0 where that is
-// not worth it: what after half an hour grows by much less than it did before
-// fills a cache, or its allocator's holes, and another one would grow as fast. What it keeps is the least of
-// the last half minute: where memory is low that has to be what it grew by before.
+// gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
+// is not worth it: what after half an hour grows by much less than it did before fills
+// a cache, or its allocator's holes, and another one would grow as fast. What it keeps
+// is the least of the last half minute, in which it grew on: where memory is low that
+// much less is worth it.
 func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
 	t := &s.types[w.Type]
 	base := max(t.base(), k.fresh)

@@ -61,10 +61,10 @@ func (p *spikes) turn(had int64) {
 	}
 }
 
-// rare is how seldom workers may have more at once than what is left for it: a day
-// has a million moments.
-// One more worker has to be rarer by far: what looks tell of such chances is never
-// exact, and it would soon go again.
+// rare is how seldom workers may have more at once than what is left for it, as a
+// chance from 0 to 1: a day has a million moments. Beside one more worker it has to
+// be rarer by far: what looks tell of such chances is never exact, and that one would
+// soon go again.
 const rare, rarer = 1e-7, 1e-8
 
 // moment is how long a spike is taken to last, in seconds, that no look met, and hour

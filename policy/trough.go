@@ -67,11 +67,10 @@ func (s *State) dips(l *look) bool {
 // spiking says whether memory goes by no more than workers are known to take at
 // once, for a second at most since it last was near its crest: no trend.
 func (s *State) spiking(l *look) bool {
-	surge := s.surge(-1)
-	if s.trough.crest()-l.available <= surge/4 {
+	if s.trough.crest()-l.available <= s.surge(-1)/4 {
 		s.crested = l.now
 	}
-	return surge > 0 && s.trough.crest()-l.available <= surge && l.now-s.crested < time.Second
+	return s.surging(l) && l.now-s.crested < time.Second
 }
 
 // surging says whether what went since the last crest is no more than workers are

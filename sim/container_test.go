@@ -270,6 +270,46 @@ func TestCourse(t *testing.T) {
 	}
 }
 
+// TestPeaksMeet: where two peaks of one worker meet it has the larger one, and two
+// workers have both.
+func TestPeaksMeet(t *testing.T) {
+	p := Constant(10*mib, 0)
+	c := newContainer(&Scenario{Seed: 1, Limit: 1 << 30, Span: time.Hour, Types: []Type{{Name: "web", Profile: p}}}, &keep{}, 0)
+	long := 100 * time.Millisecond
+	c.services[0].peak = long
+	w, other := c.Start(0, 1), c.Start(0, 2)
+	c.peaked(w, 20, 0)
+	c.peaked(w, 30, long/2)
+	c.peaked(w, 10, long)
+	c.peaked(other, 5, 0)
+	for _, want := range []struct {
+		at  time.Duration
+		sum float64
+	}{{long / 4, 25}, {3 * long / 4, 35}, {5 * long / 4, 30}, {7 * long / 4, 10}} {
+		sum := 0.0
+		for _, p := range c.peaks {
+			if p.from <= want.at && want.at < p.to {
+				sum += p.size
+			}
+		}
+		near(t, want.at.String(), sum, want.sum, 1e-9)
+	}
+}
+
+// TestCalm: six starts and stops an hour may replace workers that do not leak.
+func TestCalm(t *testing.T) {
+	s := &Scenario{Span: 2 * time.Hour, Warm: time.Hour}
+	for _, test := range []struct {
+		starts, stops, replaced int
+		calm                    bool
+	}{{20, 20, 3, true}, {20, 20, 4, false}, {21, 20, 3, false}} {
+		r := &Result{Runs: 1, Starts: test.starts, Stops: test.stops, Replaced: test.replaced}
+		if got := (Rules{Changes: 40}).Calm(s, r); got != test.calm {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
 // TestWave: what goes up and down does so when what was measured is over, around
 // the line of the last half and in a phase of each worker's own; and peaks come as
 // they did in the last halves of all lives.

@@ -126,7 +126,8 @@ func (j *judge) idle(text string) error {
 		}, end: func() error {
 			after, err := switches(j.cmd.Process.Pid)
 			parts = append(parts, after-before)
-			j.values["parts"] = slices.Clone(parts)
+			in, _ := j.values["switches_in_all"].(int)
+			j.values["switches_in_all"] = in + after - before
 			j.values["context_switches"] = n * slices.Sorted(slices.Values(parts))[len(parts)/2]
 			return err
 		}})
