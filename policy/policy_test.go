@@ -226,6 +226,7 @@ func TestSettling(t *testing.T) {
 		"start-up":     {{3, 0, false}, {4, 50, false}, {8, 100, false}, {17, 100, false}, {18, 100, true}},
 		"dip":          {{0, 100, false}, {5, 50, false}, {9, 100, false}, {10, 100, true}},
 		"spikes":       {{0, 100, false}, {5, 100, false}, {5.5, 300, false}, {10.2, 300, false}, {10.4, 100, true}},
+		"a low second": {{0, 100, false}, {0.5, 300, false}, {10, 300, false}},
 		"grows slowly": {{0, 1000, false}, {5, 1015, false}, {10, 1030, false}, {15, 1045, false}, {20, 1060, false}, {60, 1180, true}},
 		"never steady": {{0, 10, false}, {9, 20, false}, {18, 40, false}, {27, 80, false}, {36, 160, false}, {45, 320, false}, {54, 640, false}, {60, 900, true}},
 		"not measured": {{0, 0, false}, {10, 0, true}},

@@ -38,7 +38,7 @@ func TestSurge(t *testing.T) {
 		{4, 1, 1, 2},
 		{4, 4, 4, 5},
 		{20, 10, 5, 8},
-		{4000, 10, 1, 3},
+		{4000, 10, 2, 4},
 		{4000, 64, 2, 6},
 	} {
 		got := together(often(test.every), test.workers)
@@ -51,6 +51,13 @@ func TestSurge(t *testing.T) {
 		if a, b := together(p, n), together(p, n+1); a > b {
 			t.Errorf("%d workers take %s, %d take %s", n, size(a), n+1, size(b))
 		}
+	}
+	var unseen spikes // by any look
+	for i := range 4000 {
+		unseen.add(i, 0, 32*mib)
+	}
+	if got := together(&unseen, 10); got < 2*32*mib || got > 5*32*mib {
+		t.Errorf("every turn had one that no look met, and 10 workers take %s", size(got))
 	}
 	if got := together(new(spikes), 5); got != 0 {
 		t.Errorf("no spike was seen, and they take %d", got)
@@ -93,6 +100,11 @@ func TestSurgeOfTypes(t *testing.T) {
 	if more := s.surge(0); more < both {
 		t.Errorf("%s with one more, %s without", size(more), size(both))
 	}
+	more := s.surge(0)
+	if s.types[0].wanted++; more <= s.surge(-1) {
+		t.Errorf("%s with one more, and no less once it runs", size(more))
+	}
+	s.types[0].wanted--
 	s.types[1].wanted = 0
 	if alone := s.surge(-1); alone != one {
 		t.Errorf("%s where no other worker is wanted, %s alone", size(alone), size(one))
