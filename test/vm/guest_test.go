@@ -83,7 +83,7 @@ func emulate(args []string) (*guest, error) {
 	runtime.LockOSThread() // whose end the kernel takes for the parent's
 	defer runtime.UnlockOSThread()
 	err := qemu.Run()
-	g := &guest{printed: bytes.ReplaceAll(printed.Bytes(), []byte("\r\n"), []byte("\n"))}
+	g := &guest{printed: bytes.ReplaceAll(printed.text.Bytes(), []byte("\r\n"), []byte("\n"))}
 	switch {
 	case ctx.Err() != nil:
 		return g, fmt.Errorf("the guest still runs after %s, or never did", patience)
@@ -95,13 +95,13 @@ func emulate(args []string) (*guest, error) {
 
 // output keeps what a guest prints, and stops a timer when it begins to.
 type output struct {
-	bytes.Buffer
+	text   bytes.Buffer
 	silent *time.Timer
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	o.silent.Stop()
-	return o.Buffer.Write(b)
+	return o.text.Write(b)
 }
 
 const program = "qemu-system-x86_64"
