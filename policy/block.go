@@ -38,6 +38,7 @@ const (
 	memoryGoes
 	noRoom
 	stillGrowing
+	stillFilling
 	surges
 	dips
 	otherTurn
@@ -77,6 +78,9 @@ func (b Block) String() string {
 		return fmt.Sprintf("headroom %s under cost %s + reserve %s", size(b.room), size(b.cost), size(b.reserve))
 	case stillGrowing:
 		return fmt.Sprintf("headroom %s, less %s that running workers will grow by, under cost %s + reserve %s",
+			size(b.room), size(b.coming), size(b.cost), size(b.reserve))
+	case stillFilling:
+		return fmt.Sprintf("headroom %s, less %s that workers may take in their first minute, under cost %s + reserve %s",
 			size(b.room), size(b.coming), size(b.cost), size(b.reserve))
 	case surges:
 		return fmt.Sprintf("headroom %s under cost %s + %s that workers take for a moment at once", size(b.room), size(b.cost), size(b.coming))

@@ -50,15 +50,19 @@ func (s *State) growsBefore(l *look, a, b int) bool {
 // spare is the headroom less what workers will take that are wanted and not
 // there. Starting ones are no part of it: nothing grows while there is one.
 func (s *State) spare(l *look) int64 {
-	spare := l.headroom
+	return plus(l.headroom, -s.missing())
+}
+
+// missing is what workers will take that are wanted and not there.
+func (s *State) missing() (all int64) {
 	for i := range s.types {
 		t := &s.types[i]
 		if missing := int64(t.wanted - t.live); missing > 0 {
 			cost, _ := s.Cost(i)
-			spare = plus(spare, -min(missing, 1<<12)*cost)
+			all = plus(all, min(missing, 1<<12)*cost)
 		}
 	}
-	return spare
+	return all
 }
 
 func (s *State) blocked(l *look, i int) Block {
@@ -102,6 +106,9 @@ func (s *State) blocked(l *look, i int) Block {
 	}
 	if plus(spare, -l.coming) < plus(cost, l.reserve) {
 		return Block{why: stillGrowing, room: spare, coming: l.coming, cost: cost, reserve: l.reserve}
+	}
+	if plus(spare, -plus(l.coming, l.filling)) < plus(cost, l.reserve) {
+		return Block{why: stillFilling, room: spare, coming: plus(l.coming, l.filling), cost: cost, reserve: l.reserve}
 	}
 	if surge := s.surge(i); surge > l.reserve && plus(spare, l.passing-l.coming) < plus(cost, surge) {
 		return Block{why: surges, room: plus(spare, l.passing), cost: cost, coming: surge}

@@ -9,6 +9,7 @@ type look struct {
 	now time.Duration
 
 	limit, available, headroom, reserve int64
+	planned                             int64 // available, less what those will take that start
 
 	starting, stopping int
 	first              *Worker // a starting one
@@ -17,6 +18,7 @@ type look struct {
 	fresh              int64   // of it, to those started since the look before
 	owed               int64   // promised and not yet taken
 	coming             int64   // to ready workers that grow
+	filling            int64   // that young ones may take beyond
 	passing            int64   // what workers have for a moment
 	surge              int64   // what they may have at once
 	dips               bool    // memory is used for a moment, and does not end
@@ -67,6 +69,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 			}
 		case Ready:
 			l.coming = plus(l.coming, s.coming(w, &s.tracks[i]))
+			l.filling = plus(l.filling, s.filling(w, &s.tracks[i], l.now))
 			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
 			if leaks(w, l.now) {
 				l.growth += float64(bytes(w.Growth))
@@ -77,10 +80,11 @@ func (s *State) observe(c *Config, o *Observation) look {
 			l.leaving += float64(bytes(w.Growth))
 		}
 	}
+	l.planned = plus(l.available, -plus(l.owed, s.missing()))
 	if ended || s.looks == 0 || l.limit != s.history.limit {
-		s.trough.begin(l.now, l.available)
+		s.trough.begin(l.now, l.available, l.planned)
 	}
-	s.trough.add(l.now, l.available)
+	s.trough.add(l.now, l.available, l.planned)
 	s.remember(&l)
 	return l
 }

@@ -68,7 +68,7 @@ type typeState struct {
 	stopping                      int
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
-	fresh, warm, rise             recent // see track
+	fresh, filled, warm, rise     recent // see track
 	peak                          int64
 	spikes                        spikes
 	release                       int
@@ -146,7 +146,7 @@ func (s *State) fit(c *Config, o *Observation) {
 		}
 		if t.release != from.Release {
 			t.release, t.changed, t.released = from.Release, true, o.Now
-			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}
+			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
 			t.spikes = spikes{}
 		}
 		if !o.OOMGroup {

@@ -47,10 +47,11 @@ func (p *spikes) turn(had int64) {
 	p.turns++
 	p.size, p.unit = max(p.size, had), max(p.unit, mib)
 	for p.size > int64(len(p.bins))*p.unit {
-		for i := range len(p.bins) / 2 {
-			a, b := p.bins[2*i], p.bins[2*i+1]
-			p.bins[i] = bin{a.looks + b.looks, a.turns + b.turns, a.sum + b.sum}
-			p.bins[len(p.bins)/2+i] = bin{}
+		narrow := p.bins
+		clear(p.bins[:])
+		for i, a := range narrow {
+			b := &p.bins[i/2]
+			*b = bin{a.looks + b.looks, a.turns + b.turns, a.sum + b.sum}
 		}
 		p.unit *= 2
 	}

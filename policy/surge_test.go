@@ -110,3 +110,22 @@ func TestSurgeOfTypes(t *testing.T) {
 		t.Errorf("%s where no other worker is wanted, %s alone", size(alone), size(one))
 	}
 }
+
+// TestBinsWiden: where a larger spike makes bins twice as wide, they go on holding
+// every look and turn that the narrow ones held.
+func TestBinsWiden(t *testing.T) {
+	var p spikes
+	for i := range int64(160) {
+		p.turn(16 * mib)
+		p.look(0, 1+i%16*mib)
+	}
+	p.turn(20 * mib)
+	var looks, turns float64
+	for _, b := range p.bins {
+		looks += b.looks
+		turns += b.turns
+	}
+	if looks != 160-10 || turns != 161 { // a tenth had next to nothing
+		t.Errorf("bins of %s hold %v looks and %v turns of 150 and 161", size(p.unit), looks, turns)
+	}
+}

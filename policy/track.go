@@ -8,6 +8,7 @@ type track struct {
 	life
 	begun   bool  // was seen ready and measured
 	settled bool  // fresh is what it is
+	filled  bool  // was ready for filling
 	warmed  bool  // was warm
 	leaky   bool  // kept growing when that could be said last
 	judged  bool  // which was just now
@@ -29,8 +30,8 @@ type track struct {
 
 const (
 	// warm is how long a worker that is ready fills its caches: what it keeps by
-	// then is what one more worker comes to.
-	warm = 5 * time.Minute
+	// then is what one more worker comes to. The most of it is filled early.
+	warm, filling = 5 * time.Minute, time.Minute
 	// briefest is the shortest life of a worker that is replaced for its leak: those of
 	// all ages live twice as long.
 	briefest = 5 * time.Minute
@@ -187,6 +188,10 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			k.settled = true
 			t.fresh.add(k.fresh)
 		}
+		if !k.filled && o.Now-k.ready >= filling {
+			k.filled = true
+			t.filled.add(k.keeps() - k.fresh)
+		}
 		if !k.warmed && o.Now-k.ready >= warm {
 			k.warmed = true
 			t.warm.add(k.keeps())
@@ -232,6 +237,21 @@ func (s *State) coming(w *Worker, k *track) int64 {
 	default:
 		return max(0, k.keeps()-k.fresh)
 	}
+}
+
+// filling is what a worker may take beyond that in its first minute, while none of its
+// type was warm: as much as others took in theirs, and where it is one of the first,
+// half of what it was. Who adds one after the other before they have grown has too many.
+func (s *State) filling(w *Worker, k *track, now time.Duration) int64 {
+	t := &s.types[w.Type]
+	if !k.begun || w.Phase != Ready || now-w.Since >= filling || t.warm.n > 0 || t.rise.middle > 0 {
+		return 0
+	}
+	grows, grown := k.fresh/2, max(0, k.keeps()-k.fresh)
+	if t.filled.n > 0 {
+		grows = t.filled.middle
+	}
+	return max(0, grows-2*grown)
 }
 
 // expected is what a worker comes to: what others kept that were warm, or where

@@ -9,15 +9,16 @@ type trough struct {
 	since       time.Duration
 	last        int64 // of the last seconds, not yet in now
 	lastSince   time.Duration
-	crests      [2]int64
+	crests      [2]int64 // of what is planned
 	crestSince  time.Duration
 }
 
 // lag is how old a reading is before it counts as what was before.
 const lag = 5 * time.Second
 
-// add takes one look, and keeps the most of the last quarter to half minute as well.
-func (g *trough) add(now time.Duration, available int64) {
+// add takes one look: what is available, and planned, which leaves out what those
+// take that start. Of planned it keeps the most of the last quarter to half minute.
+func (g *trough) add(now time.Duration, available, planned int64) {
 	if now-g.lastSince >= lag {
 		g.now = min(g.now, g.last)
 		g.last, g.lastSince = available, now
@@ -27,16 +28,16 @@ func (g *trough) add(now time.Duration, available int64) {
 	}
 	g.last = min(g.last, available)
 	if now-g.crestSince >= shortest {
-		g.crests, g.crestSince = [2]int64{available, g.crests[0]}, now
+		g.crests, g.crestSince = [2]int64{planned, g.crests[0]}, now
 	}
-	g.crests[0] = max(g.crests[0], available)
+	g.crests[0] = max(g.crests[0], planned)
 }
 
 // begin forgets what was before.
-func (g *trough) begin(now time.Duration, available int64) {
+func (g *trough) begin(now time.Duration, available, planned int64) {
 	*g = trough{
 		now: available, before: available, since: now, last: available, lastSince: now,
-		crests: [2]int64{available, available}, crestSince: now,
+		crests: [2]int64{planned, planned}, crestSince: now,
 	}
 }
 
@@ -67,7 +68,7 @@ func (s *State) dips(l *look) bool {
 // spiking says whether memory goes by no more than workers are known to take at
 // once, for a second at most since it last was near its crest: no trend.
 func (s *State) spiking(l *look) bool {
-	if s.trough.crest()-l.available <= s.surge(-1)/4 {
+	if s.trough.crest()-l.planned <= s.surge(-1)/4 {
 		s.crested = l.now
 	}
 	return s.surging(l) && l.now-s.crested < time.Second
@@ -77,5 +78,5 @@ func (s *State) spiking(l *look) bool {
 // known to take at once.
 func (s *State) surging(l *look) bool {
 	surge := s.surge(-1)
-	return surge > 0 && s.trough.crest()-l.available <= surge
+	return surge > 0 && s.trough.crest()-l.planned <= surge
 }

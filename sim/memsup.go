@@ -217,10 +217,18 @@ func (m *Memsup) sample(c *Container) {
 			s.cpu = int64(float64(s.w.CPU()-s.cpuTime) * 1000 / float64(span))
 		}
 		s.measured, s.bytes, s.cpuTime, s.sampled = true, bytes, s.w.CPU(), c.now
-		if s.phase == starting && s.settle.Look(c.now-s.w.Since, bytes) {
+		if s.phase == starting && s.settled(c, bytes) {
 			s.phase, s.grown, s.delays = ready, false, 0
 		}
 	}
+}
+
+// settled says whether a worker that starts is ready.
+func (s *slot) settled(c *Container, bytes int64) bool {
+	if after := c.s.Types[s.kind].Ready; after > 0 {
+		return c.now-s.w.Since >= after
+	}
+	return s.settle.Look(c.now-s.w.Since, bytes)
 }
 
 func (m *Memsup) observe(c *Container) {

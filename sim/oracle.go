@@ -183,7 +183,7 @@ type Rules struct {
 	Reserve bool
 	// Changes are the most starts and stops an hour, six of them of workers that take
 	// another one's place. Where workers leak those do not count, if workers live for
-	// ten minutes at the mean.
+	// five minutes at the mean.
 	Changes float64
 	Leaks   bool
 }
@@ -192,7 +192,7 @@ type Rules struct {
 func (u Rules) Calm(s *Scenario, r *Result) bool {
 	replacing := r.Changes(s) - r.Scaled(s)
 	if u.Leaks {
-		return r.Scaled(s) <= u.Changes && replacing/2 <= 6*float64(r.Most)
+		return r.Scaled(s) <= u.Changes && replacing/2 <= 12*float64(r.Most)
 	}
 	return r.Changes(s) <= u.Changes && replacing <= 6
 }

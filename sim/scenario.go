@@ -64,6 +64,9 @@ type Type struct {
 	// measured time.
 	Wait time.Duration
 	Load Load
+	// Ready is how long after its start a worker is taken to be ready; 0 is when its
+	// memory has settled.
+	Ready time.Duration
 	// Queue is the length of the accept queue, Timeout how long a client waits in
 	// it.
 	Queue   int

@@ -55,7 +55,7 @@ kills by the kernel, then the rules kept, then most work. The rules are the same
 all, the oracle too: the reserve of 10% is free in 99% of the time, and in steady load
 there are at most 6 starts and stops an hour, where load or limit move 40, of which 6
 take another worker's place. A worker that leaks may be replaced when it has served for
-ten minutes; one that does not may not be replaced merely because young workers are
+five minutes; one that does not may not be replaced merely because young workers are
 smaller. What a program would do without the rules has a row of its own where that is
 more.
 

@@ -281,7 +281,8 @@ func headline(p *sim.Profile) *plan {
 	s.Limit = 512 * mib
 	s.fits()
 	s.Span, s.Warm = 10*time.Minute, time.Minute
-	s.Types[0].Load = sim.Steady(round(0.7 * s.most()))
+	s.Types[0].Ready = 5 * time.Second
+	s.Types[0].Load = sim.Steady(round(1.5 * s.most()))
 	return s
 }
 

@@ -163,7 +163,7 @@ var free = sim.Rules{Changes: math.Inf(1)}
 
 // rules are what is asked of everybody in a scenario: the reserve is kept, and in
 // steady load six starts and stops an hour are enough, where load or limit move forty.
-// A worker that leaks may be replaced once it has served for ten minutes; one that
+// A worker that leaks may be replaced once it has served for five minutes; one that
 // does not may not be merely because young ones are smaller.
 func (s *plan) rules() sim.Rules {
 	r := sim.Rules{Reserve: true, Changes: 40, Leaks: s.leaks}
