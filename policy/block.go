@@ -45,7 +45,17 @@ const (
 	noLimit
 	noDemand
 	limitUsed
+	notAsked
 )
+
+// Passing says whether what hinders is soon over by itself.
+func (b Block) Passing() bool {
+	switch b.why {
+	case someStarting, notRunning, justStopped, underPressure, memoryGoes, justKilled, stillFilling, otherTurn, notAsked:
+		return true
+	}
+	return false
+}
 
 // String says it in words and numbers; it is empty where nothing hinders.
 func (b Block) String() string {

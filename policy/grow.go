@@ -65,9 +65,26 @@ func (s *State) missing() (all int64) {
 	return all
 }
 
+// hold finds out, for each type that asks, whether memory holds one more worker. What
+// was just decided goes first.
+func (s *State) hold(l *look) {
+	for i := range s.types {
+		t := &s.types[i]
+		switch {
+		case !l.c.Types[i].Replacing:
+			t.holds = Block{why: notAsked}
+		case len(s.actions) > 0:
+			t.holds = Block{why: otherTurn, name: l.c.Types[s.actions[0].Type].Name}
+		default:
+			t.holds = s.lacks(l, i)
+		}
+	}
+}
+
+// blocked is why type i does not grow.
 func (s *State) blocked(l *look, i int) Block {
 	t := &s.types[i]
-	cost, known := s.Cost(i)
+	_, known := s.Cost(i)
 	hold, pause, mourning := t.hold.left(l.now), t.pause.left(l.now), t.mourning.left(l.now)
 	demand, limit := t.undemanded(), s.limited(l.c, i)
 	switch {
@@ -89,6 +106,26 @@ func (s *State) blocked(l *look, i int) Block {
 		return Block{why: killedBack, wait: mourning}
 	case hold > 0:
 		return Block{why: takenBack, wait: hold}
+	}
+	return s.lacks(l, i)
+}
+
+// lacks is why memory does not hold one more worker of type i beside those that run
+// and are wanted. Where none of its release was measured it is taken to be as large
+// as one of the release before.
+func (s *State) lacks(l *look, i int) Block {
+	t := &s.types[i]
+	cost, known := s.Cost(i)
+	if !known {
+		cost = t.past
+	}
+	switch {
+	case l.limit <= 0:
+		return Block{why: noLimit}
+	case s.short:
+		return Block{why: memoryShort}
+	case cost <= 0:
+		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
 	case l.starting > 0:
 		return Block{why: someStarting, name: l.c.Types[l.first.Type].Name, index: l.first.Index}
 	case t.live < t.wanted:

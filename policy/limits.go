@@ -23,7 +23,7 @@ func (s *State) used(c *Config, j int) int64 {
 	var used int64
 	for i := range s.types {
 		t := &s.types[i]
-		used = plus(used, min(int64(max(t.wanted, t.live+t.stopping)), 1<<16)*c.Types[i].use(j))
+		used = plus(used, min(int64(max(t.wanted, t.live+t.stopping)+t.extra), 1<<16)*c.Types[i].use(j))
 	}
 	return used
 }

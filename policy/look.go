@@ -170,7 +170,7 @@ func (s *State) learnCeiling(o *Observation) {
 func (s *State) count(o *Observation) {
 	for i := range s.types {
 		t := &s.types[i]
-		t.live, t.ready, t.starting, t.stopping, t.lowest = 0, 0, 0, 0, 0
+		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest = 0, 0, 0, 0, 0, 0
 	}
 	for i := range o.Workers {
 		w := &o.Workers[i]
@@ -182,7 +182,11 @@ func (s *State) count(o *Observation) {
 			t.stopping++
 			continue
 		}
-		t.live++
+		if w.Extra {
+			t.extra++
+		} else {
+			t.live++
+		}
 		if w.Phase == Ready {
 			t.ready++
 		} else {

@@ -50,6 +50,9 @@ type Type struct {
 	// Uses is how much one worker uses of each of Config.Limits; what it is too
 	// short for is zero.
 	Uses []int
+	// Replacing has each look find out whether one more worker would fit beside
+	// all others: see State.Holds.
+	Replacing bool `json:",omitempty"`
 }
 
 // Phase is where a worker is in its life, as far as memory is concerned.
@@ -100,6 +103,9 @@ type Worker struct {
 	// StopTime is how long its type's workers were measured to take to stop;
 	// zero is unknown.
 	StopTime time.Duration
+	// Extra is a worker that is to take the place of another one, which runs until
+	// this one is ready. It is no part of the number that is wanted.
+	Extra bool `json:",omitempty"`
 }
 
 // Exit is a worker's end since the observation before.
@@ -109,6 +115,7 @@ type Exit struct {
 	OOM         bool // the kernel killed it for memory
 	Asked       bool // memsup stopped it
 	Grown       bool // it was added by an Up
+	Extra       bool `json:",omitempty"` // it was Extra
 }
 
 // Observation is one look at the container and its workers.
@@ -183,4 +190,6 @@ type Action struct {
 	// Index is the worker's; zero for Up, where the lowest free one is taken.
 	Index  int
 	Reason string
+	// First says of a Recycle that memory holds the new worker beside the old one.
+	First bool `json:",omitempty"`
 }

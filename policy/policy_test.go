@@ -69,7 +69,7 @@ func (r *source) observe(now time.Duration) Observation {
 	}
 	for range max(0, r.byte()%8-5) {
 		b := r.byte()
-		o.Exits = append(o.Exits, Exit{r.byte()%6 - 1, r.byte() % 8, b&1 > 0, b&2 > 0, b&4 > 0, b&8 > 0})
+		o.Exits = append(o.Exits, Exit{r.byte()%6 - 1, r.byte() % 8, b&1 > 0, b&2 > 0, b&4 > 0, b&8 > 0, b&16 > 0})
 	}
 	o.CPULimit, o.CPUUsed = r.size()>>10, r.size()>>10
 	for range r.byte() % 6 {

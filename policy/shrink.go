@@ -21,7 +21,10 @@ func (s *State) shrink(l *look, unexplained bool) {
 	free := l.free()
 	for many := free < 0; ; {
 		low = low && free+l.returning < l.reserve/2
-		t := s.yields(l.c, s.aboveMinimum)
+		t := s.yields(l.c, s.runsExtra)
+		if t < 0 {
+			t = s.yields(l.c, s.aboveMinimum)
+		}
 		if t < 0 {
 			if low || len(s.actions) == 0 {
 				s.atMinimum(l, low)
@@ -64,10 +67,13 @@ func (s *State) shrink(l *look, unexplained bool) {
 // down has worker i stopped for memory and one fewer of its type run.
 func (s *State) down(l *look, i int, reason string) {
 	s.drop(l, i, reason)
-	s.takeBack(&s.types[l.o.Workers[i].Type], l.now)
+	if w := &l.o.Workers[i]; !w.Extra {
+		s.takeBack(&s.types[w.Type], l.now)
+	}
 }
 
-// drop has worker i stopped and one fewer of its type run.
+// drop has worker i stopped and one fewer of its type run, unless it is one that is
+// to take another's place.
 func (s *State) drop(l *look, i int, reason string) {
 	w := &l.o.Workers[i]
 	if len(s.chosen) == 0 {
@@ -76,8 +82,12 @@ func (s *State) drop(l *look, i int, reason string) {
 	}
 	s.chosen[i] = true
 	t := &s.types[w.Type]
-	t.wanted--
-	t.live--
+	if w.Extra {
+		t.extra--
+	} else {
+		t.wanted--
+		t.live--
+	}
 	t.stopping++
 	t.below = max(0, t.low-t.wanted)
 	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})

@@ -63,9 +63,10 @@ type typeState struct {
 	below     int // how far under Min it may go, with memory.oom.group
 	low, high int // Min and Max as last given
 	memory    int64
+	past      int64 // what a worker of the release before cost
 
 	live, ready, starting, lowest int
-	stopping                      int
+	stopping, extra               int
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
@@ -84,6 +85,7 @@ type typeState struct {
 	overSince   time.Duration
 	larger      int // in the last observation's Workers, or -1
 	block       Block
+	holds       Block // why memory does not hold one more, if asked
 	demand      demand
 	denied      time.Duration // since when memory denies what demand asks for; zero is not
 }
@@ -125,6 +127,7 @@ func (s *State) Decide(c *Config, o *Observation) []Action {
 	s.comply(&l)
 	s.giveBack(&l)
 	s.grow(&l)
+	s.hold(&l)
 	s.looks++
 	s.now = o.Now
 	return s.actions
@@ -145,6 +148,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.begun, t.wanted, t.release = true, t.low, from.Release
 		}
 		if t.release != from.Release {
+			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
 			t.spikes = spikes{}
@@ -187,7 +191,7 @@ func (s *State) learnExits(o *Observation) (unexplained bool) {
 		if e.OOM {
 			s.explained = s.looks + 1
 		}
-		if e.Asked || !s.has(e.Type) {
+		if e.Asked || e.Extra || !s.has(e.Type) {
 			continue
 		}
 		t := &s.types[e.Type]
@@ -311,6 +315,16 @@ func (s *State) NextLook(o *Observation) time.Duration {
 		next = min(next, 0.25)
 	}
 	return min(max(time.Duration(next*float64(time.Second)), soonest), s.latest(latest))
+}
+
+// Holds says whether memory holds one more worker of type t beside all that run,
+// whatever is wanted, and if not why, as of the last look. Config.Types' Replacing
+// asks for it.
+func (s *State) Holds(t int) (bool, Block) {
+	if !s.has(t) {
+		return false, Block{}
+	}
+	return s.types[t].holds.why == nothing, s.types[t].holds
 }
 
 // Blocked is why type t does not grow.

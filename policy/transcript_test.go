@@ -21,13 +21,15 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	type web 1..4 priority=10 memory=30MiB recycle=300MiB
 //	type batch 1..1 norecycle release=2
 //	type web 1..4 master   which chooses who goes
+//	type web 2..2 replacing  asks whether memory holds one more
 //	limit 256MiB           and unlimited, kills, max, some, full (per mille), oomgroup
 //	reached                the limit was, at the next look
 //	free 200MiB            headroom and available, and used is the rest
 //	available 200MiB       alone, as with active page cache; headroom, used: likewise
 //	web.1 ready cost=30MiB peak=90MiB growth=1MiB cpu=200 stop=3s age=40s
 //	web.1 gone
-//	exit web.1 ready oom grown asked
+//	web.3 extra            it is to take another's place; until it is ready
+//	exit web.1 ready oom grown asked extra
 //	demand and limits      see transcript.demand
 //	wanted web 3           what earlier looks decided
 //	at 10s                 one look
@@ -144,7 +146,7 @@ func (x *transcript) line(f []string) (looked bool) {
 	case "exit":
 		kind, index := x.name(f[1])
 		has := func(word string) bool { return strings.Contains(" "+strings.Join(f[2:], " ")+" ", " "+word+" ") }
-		o.Exits = append(o.Exits, Exit{kind, index, has("ready"), has("oom"), has("asked"), has("grown")})
+		o.Exits = append(o.Exits, Exit{kind, index, has("ready"), has("oom"), has("asked"), has("grown"), has("extra")})
 		x.remove(kind, index)
 	case "wanted":
 		x.s.fit(&x.c, o)
@@ -174,7 +176,7 @@ func (x *transcript) kind(f []string) {
 	}
 	k := &x.c.Types[kind]
 	low, high, _ := strings.Cut(f[1], "..")
-	k.Min, k.Max = int(x.number(low)), int(x.number(high))
+	k.Min, k.Max, k.Replacing = int(x.number(low)), int(x.number(high)), false
 	for _, field := range f[2:] {
 		key, value, _ := strings.Cut(field, "=")
 		switch key {
@@ -190,6 +192,8 @@ func (x *transcript) kind(f []string) {
 			k.MasterChooses = true
 		case "norecycle":
 			k.NoRecycle = true
+		case "replacing":
+			k.Replacing = true
 		case "demand":
 			k.Demand = map[string]Demand{"backlog": Backlog, "cpu": Busyness, "command": Number}[value]
 		case "uses":
@@ -218,8 +222,10 @@ func (x *transcript) worker(f []string) {
 		switch key, value, _ := strings.Cut(field, "="); key {
 		case "starting":
 			w.Phase = Starting
+		case "extra":
+			w.Extra = true
 		case "ready":
-			w.Phase = Ready
+			w.Phase, w.Extra = Ready, false
 		case "stopping":
 			w.Phase = Stopping
 		case "cost":
@@ -301,7 +307,11 @@ func (x *transcript) look(now time.Duration) {
 		} else {
 			x.find(a.Type, a.Index).Phase = Stopping
 		}
-		x.lines = append(x.lines, fmt.Sprintf("%v %v %s.%d: %s", now.Round(time.Millisecond), a.Kind, name, a.Index, a.Reason))
+		line := fmt.Sprintf("%v %v %s.%d: %s", now.Round(time.Millisecond), a.Kind, name, a.Index, a.Reason)
+		if a.First {
+			line += " (memory holds both)"
+		}
+		x.lines = append(x.lines, line)
 	}
 	x.o.Exits, x.o.LimitReached = x.o.Exits[:0], false
 }
@@ -314,6 +324,9 @@ func (x *transcript) status() []string {
 			line += ": " + block
 		}
 		out = append(out, line)
+		if holds, why := x.s.Holds(i); x.c.Types[i].Replacing {
+			out = append(out, fmt.Sprintf("one more of %s fits: %v, passing %v %v", x.c.Types[i].Name, holds, why.Passing(), why))
+		}
 	}
 	if short, how := x.s.Short(); short {
 		out = append(out, "short: "+how)

@@ -2,9 +2,9 @@ package policy
 
 import "time"
 
-// Victim is the index of the worker of type t to stop when fewer are wanted:
-// the one that leaks fastest, else one that is clearly idle, else the youngest.
-// It is zero where none is left to stop.
+// Victim is the index of the worker of type t to stop when fewer are wanted: one
+// that is to take another's place, else the one that leaks fastest, else one that is
+// clearly idle, else the youngest. It is zero where none is left to stop.
 func (s *State) Victim(_ *Config, o *Observation, t int) (index int) {
 	i, _ := s.pick(o, t, nil)
 	if i < 0 {
@@ -18,7 +18,7 @@ const growsFastest, keepsGrowing = "grows fastest", "keeps growing"
 
 // pick finds the worker of a type that goes first, and in words why it does.
 func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because string) {
-	leaking, grown, idle, youngest := -1, -1, -1, -1
+	extra, leaking, grown, idle, youngest := -1, -1, -1, -1, -1
 	var gain int64
 	var second int64
 	for i := range o.Workers {
@@ -28,6 +28,9 @@ func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because 
 		}
 		if youngest < 0 || younger(w, &o.Workers[youngest]) {
 			youngest = i
+		}
+		if w.Extra {
+			extra = i
 		}
 		if w.Phase != Ready {
 			continue
@@ -50,6 +53,8 @@ func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because 
 		}
 	}
 	switch {
+	case extra >= 0:
+		return extra, "was to take another's place"
 	case leaking >= 0:
 		return leaking, growsFastest
 	case grown >= 0:
@@ -91,6 +96,9 @@ func (s *State) yields(c *Config, may func(kind int) bool) int {
 	}
 	return best
 }
+
+// runsExtra says whether a type runs a worker that is to take another's place.
+func (s *State) runsExtra(kind int) bool { return s.types[kind].extra > 0 }
 
 // aboveMinimum and aboveNothing say whether a type runs and wants more workers than
 // it has to.

@@ -152,6 +152,10 @@ type Type struct {
 	// until its memory settled.
 	Ready time.Duration
 
+	// StartFirst has a worker that is replaced run until the one in its place is
+	// ready, where memory holds both.
+	StartFirst bool
+
 	StopSignal unix.Signal
 	Drain      time.Duration // 0: Config.Drain
 	Restart    Restart

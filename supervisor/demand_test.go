@@ -317,15 +317,15 @@ func TestDemandKeepsTheLastNumber(t *testing.T) {
 func TestReloadKeepsDemand(t *testing.T) {
 	s := &supervisor{c: &Config{}}
 	kind := Type{Name: "web", Demand: policy.Number, DemandCommand: "echo 3"}
-	if err := s.setTypes([]Type{kind}); err != nil {
+	if err := s.setTypes(&Config{Types: []Type{kind}}); err != nil {
 		t.Fatal(err)
 	}
 	before := s.types[0].demand
-	if err := s.setTypes([]Type{kind}); err != nil || s.types[0].demand != before {
+	if err := s.setTypes(&Config{Types: []Type{kind}}); err != nil || s.types[0].demand != before {
 		t.Error("what was measured is forgotten", err)
 	}
 	kind.DemandCommand = "echo 4"
-	if err := s.setTypes([]Type{kind}); err != nil || s.types[0].demand == before {
+	if err := s.setTypes(&Config{Types: []Type{kind}}); err != nil || s.types[0].demand == before {
 		t.Error("the old command's answer counts for the new one", err)
 	}
 }

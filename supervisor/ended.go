@@ -99,7 +99,7 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 	if !slices.Contains(s.leaving, w.typ) {
 		s.exits = append(s.exits, policy.Exit{
 			Type: w.typ.index, Index: w.index,
-			Ready: was == ready, OOM: oom || together, Asked: was == stopping, Grown: w.grown,
+			Ready: was == ready, OOM: oom || together, Asked: was == stopping, Grown: w.grown, Extra: w.replaces != nil,
 		})
 	}
 	s.decide, s.nextLook = true, now
@@ -137,6 +137,14 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 		s.log.warn(w.name+" "+w.lastExit, "after", now-w.since)
 	}
 	switch {
+	case w.successor != nil:
+		s.dropWorker(w) // its successor has its place
+	case w.replaces != nil || w.trial && was != ready:
+		beside := w.replaces != nil
+		s.rollBack(w, w.lastExit+" before it was ready")
+		if !beside {
+			s.endedEarly(w, code)
+		}
 	case was == ready || oom:
 		if was == ready {
 			w.early, w.delays = nil, 0
@@ -290,6 +298,7 @@ func (s *supervisor) killedTogether(w *worker) bool {
 func (s *supervisor) becomeReady(w *worker, why string) {
 	w.state, w.grown = ready, false
 	w.early, w.delays = nil, 0
+	s.takeOver(w)
 	s.decide = true
 	fields := []any{"worker", w.name, "because", why}
 	if w.measured {

@@ -123,6 +123,7 @@ func (s *supervisor) brake(w *worker) {
 
 // dropWorker takes a slot out of its type.
 func (s *supervisor) dropWorker(w *worker) {
+	w.part()
 	w.typ.drop(w)
 	if w.leaf != nil {
 		s.spent = append(s.spent, w.leaf)

@@ -38,6 +38,10 @@ func (s *supervisor) start(w *worker) {
 	}
 	s.log.error("cannot start "+w.name, "error", err)
 	w.lastExit = err.Error()
+	if w.replaces != nil {
+		s.rollBack(w, "cannot be started")
+		return
+	}
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) {
 		// The limit of processes, or memory: not the command's fault.
 		w.delays++
@@ -158,8 +162,8 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 		return s.c.Env, nil
 	}
 	t := w.typ
-	env := make([]string, 0, len(s.c.Env)+len(t.Env)+len(Served))
-	for _, v := range s.c.Env {
+	env := make([]string, 0, len(t.env)+len(t.Env)+len(Served))
+	for _, v := range t.env {
 		if !isServed(v) || s.c.Command != nil && strings.HasPrefix(v, "PORT=") {
 			env = append(env, v)
 		}

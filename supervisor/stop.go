@@ -28,6 +28,7 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 		return
 	}
 	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+s.drainOf(w.typ), false
+	w.part()
 	s.signalWorker(w, w.stopSignal())
 	s.log.info("stopping", "worker", w.name, "pid", w.pid, "reason", reason)
 	s.decide = true
@@ -153,30 +154,5 @@ func (s *supervisor) killAll() {
 	}
 	for _, pid := range s.sys.descendants() {
 		_ = s.sys.kill(pid, unix.SIGKILL)
-	}
-}
-
-// roll restarts the next worker that is to be restarted, one at a time in each
-// type: the next goes when the one before is ready again.
-func (s *supervisor) roll(now time.Duration) {
-	for _, t := range s.types {
-		var next *worker
-		busy := false
-		for _, w := range t.slots {
-			switch {
-			case w.roll && (w.state == backoff || w.state == finished):
-				w.roll, w.early, w.delays = false, nil, 0
-				w.state, w.until = backoff, now
-				busy = true
-			case w.roll && next == nil && w.state != stopping:
-				next = w
-			case w.state == stopping, w.state == backoff, w.state == starting && !w.roll:
-				busy = true
-			}
-		}
-		if next != nil && !busy {
-			next.delays = 0
-			s.stop(next, restart, "rolling restart")
-		}
 	}
 }

@@ -163,7 +163,7 @@ func Run(c *Config) (code int) {
 	<-survives
 	err := s.openRecording()
 	if err == nil {
-		err = s.setTypes(c.Types)
+		err = s.setTypes(c)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setTypes makes types the ones that are run: at the start, and again when the
+// setTypes makes c's types the ones that are run: at the start, and again when the
 // user's files were read anew. What a worker's start depends on and changed
 // makes the type's workers restart one after the other. An error changes
 // nothing.
-func (s *supervisor) setTypes(types []Type) error {
+func (s *supervisor) setTypes(config *Config) error {
 	var next []*processType
 	var opened []int
-	from := make([]int, 0, len(types))
-	for i, c := range types {
-		t := &processType{Type: c, index: i, listen: -1, demand: &demand{}}
+	from := make([]int, 0, len(config.Types))
+	for i, c := range config.Types {
+		t := &processType{Type: c, env: config.Env, index: i, listen: -1, demand: &demand{}}
 		if c.Prefork != nil {
 			t.prefork = &prefork{}
 		}
@@ -56,6 +56,10 @@ func (s *supervisor) setTypes(types []Type) error {
 			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
 		if t.release = old.release; changed {
 			t.release++
+		}
+		changed = changed || !slices.Equal(old.env, t.env)
+		if t.before = old.before; changed && t.before == nil {
+			t.before = &known{old.Type, old.env}
 		}
 		for w := range t.all() {
 			w.typ = t
@@ -149,8 +153,7 @@ func (s *supervisor) reloaded(c *Config, err error) {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return
 	}
-	changed := !slices.Equal(c.Env, s.c.Env)
-	if err := s.setTypes(c.Types); err != nil {
+	if err := s.setTypes(c); err != nil {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return
 	}
@@ -165,11 +168,6 @@ func (s *supervisor) reloaded(c *Config, err error) {
 	}
 	if s.budget != nil {
 		s.budget.SetLimit(c.Limit)
-	}
-	for _, t := range s.types {
-		for _, w := range t.slots {
-			w.roll = w.roll || changed && w.rolls()
-		}
 	}
 	s.configurePolicy()
 	s.nextLook = 0

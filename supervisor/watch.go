@@ -148,7 +148,7 @@ func (s *supervisor) fillWorkers() {
 			}
 			o.Workers = append(o.Workers, policy.Worker{
 				Type: t.index, Index: w.index, Phase: phase, Since: w.since,
-				Cost: w.bytes, Peak: w.high, Growth: w.growth, CPU: w.cpu, StopTime: t.stopTime,
+				Cost: w.bytes, Peak: w.high, Growth: w.growth, CPU: w.cpu, StopTime: t.stopTime, Extra: w.replaces != nil,
 			})
 		}
 	}
@@ -248,7 +248,7 @@ func (s *supervisor) act(a policy.Action, killed *int64) {
 			if w.state == starting {
 				w.delays++
 			}
-			s.stop(w, restart, a.Reason)
+			s.replace(w, &a)
 		}
 	}
 	noticed := killed

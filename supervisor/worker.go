@@ -58,9 +58,13 @@ type worker struct {
 	killed  bool          // memsup sent SIGKILL
 	grown   bool          // added by the policy, not yet ready since
 	roll    bool          // to be restarted, in its turn
+	trial   bool          // its start is part of a rolling restart, and it was not ready since
 	crowded bool          // not started until a limit holds it
 	settle  policy.Settling
 	outputs []*output
+
+	replaces  *worker // whose place it takes when it is ready
+	successor *worker // that takes its place
 
 	leaf      *leaf.Leaf // its cgroup; nil where it has none of its own
 	leafKills int64      // the kernel's kills in it that are explained
@@ -103,6 +107,10 @@ type processType struct {
 	hinted  bool
 	release int      // counts the reloads that changed what its workers run
 	prefork *prefork // nil: memsup starts each worker
+
+	env      []string      // Config.Env, as its workers have it
+	before   *known        // what ran before a reload whose rolling restart is under way
+	dueSince time.Duration // since when a worker waits to be replaced
 
 	demand   *demand       // what was measured of it
 	stopTime time.Duration // the longest of late stops; decays
@@ -147,11 +155,12 @@ func (t *processType) drop(w *worker) {
 	}
 }
 
-// staying counts the slots that are not on their way out.
+// staying counts the slots that are not on their way out, and of a worker and its
+// replacement one.
 func (t *processType) staying() int {
 	n := 0
 	for _, w := range t.slots {
-		if w.state != stopping || w.after == restart {
+		if w.successor == nil && (w.state != stopping || w.after == restart) {
 			n++
 		}
 	}

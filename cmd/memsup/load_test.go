@@ -102,7 +102,7 @@ func TestWholeFile(t *testing.T) {
 			Priority: 10, Memory: 120 << 20, Recycle: 300 << 20, Listen: "tcp://0.0.0.0:8080",
 			Ready: 2 * time.Second, StopSignal: unix.SIGINT, Drain: 30 * time.Second,
 			Restart: supervisor.RestartOnFailure, StartLimit: 3, StartPeriod: 10 * time.Second,
-			Env: []string{"B=1", "A=two"}, Demand: policy.Backlog, Uses: []int{0, 5},
+			Env: []string{"B=1", "A=two"}, Demand: policy.Backlog, Uses: []int{0, 5}, StartFirst: true,
 		}},
 		Limits:        []policy.Limit{{Name: "files", Most: 100}, {Name: "db", Most: 20}},
 		Observe:       true,

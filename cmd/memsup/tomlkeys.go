@@ -31,6 +31,7 @@ var typeKeys = [...]typeKey{
 	{name: "stop_signal", kind: intKind, example: `"TERM"`},
 	{name: "drain", example: `"60s"`},
 	{name: "restart", example: `"on-failure"`},
+	{name: "restart_order", example: `"start-first"`},
 	{name: "start_limit", example: `"5/60s"`},
 	{name: "user", example: `"app"`},
 	{name: "env", table: true},

@@ -143,7 +143,27 @@ func (l *loader) configure(t *supervisor.Type) error {
 	if err := l.checkActuator(t); err != nil {
 		return err
 	}
+	if err := l.file.typeTable(t.Name).orderRestarts(t); err != nil {
+		return err
+	}
 	return checkPorts(t)
+}
+
+// orderRestarts says that a worker's replacement starts first where nobody said
+// otherwise and all share a socket: without one the new worker would have another port.
+func (table *typeTable) orderRestarts(t *supervisor.Type) error {
+	var e entry
+	given := false
+	if table != nil {
+		e, given = table.values["restart_order"]
+	}
+	switch {
+	case !given:
+		t.StartFirst = t.Listen != "" && t.Prefork == nil
+	case t.StartFirst && t.Prefork != nil:
+		return e.errorf("a master starts its workers by itself; write restart_order = \"stop-first\", or leave it out")
+	}
+	return nil
 }
 
 // checkPorts says whether every worker that is certain to run has a port.
@@ -243,6 +263,8 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.Drain, err = parsePositive(e.text)
 	case "restart":
 		t.Restart, err = parseRestart(e.text)
+	case "restart_order":
+		t.StartFirst, err = parseRestartOrder(e.text)
 	case "start_limit":
 		var limit startLimit
 		limit, err = parseStartLimit(e.text)
@@ -263,6 +285,16 @@ func parseReady(s string) (time.Duration, error) {
 		return parsePositive(s)
 	}
 	return 0, fmt.Errorf("%q is not supported by this version; write \"settled\", or a duration such as \"2s\"", s)
+}
+
+func parseRestartOrder(s string) (startFirst bool, err error) {
+	switch s {
+	case "start-first":
+		return true, nil
+	case "stop-first":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is unknown; write start-first or stop-first", s)
 }
 
 func parseRestart(s string) (supervisor.Restart, error) {
