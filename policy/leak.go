@@ -48,19 +48,17 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
 // is not worth it: what after half an hour grows by much less than it did before fills
-// a cache, or its allocator's holes, and another one would grow as fast. What it keeps
-// is the least of the last half minute, in which it grew on: where memory is low that
-// much less is worth it.
+// a cache, or its allocator's holes, and another one would grow as fast. Where memory is
+// low, so that one fewer would run, half as much is worth it, in half the time.
 func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
 	t := &s.types[w.Type]
 	base := max(t.base(), k.fresh)
-	if !k.leaky || now-k.ready < t.shortestLife(base) {
-		return 0
-	}
-	gain := k.keeps() - base
-	worth := t.worth(base)
+	least, worth, gain := t.shortestLife(base), t.worth(base), k.keeps()-base
 	if low {
-		worth -= min(worth/2, bytes(t.rise.middle*int64(2*shortest.Seconds())))
+		least, worth = least/2, worth/2
+	}
+	if !k.leaky || now-k.ready < least {
+		return 0
 	}
 	slows := now-k.ready >= 30*time.Minute && k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3
 	if gain < worth || slows {

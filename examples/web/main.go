@@ -11,7 +11,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -22,6 +21,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/memsup/memsup/examples/ballast"
 )
@@ -48,19 +48,31 @@ func run(hold ballast.Size) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: a.routes()}
-	drained := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		drained <- server.Shutdown(context.Background())
-	}()
+	var open sync.WaitGroup
+	server := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Done()
+		}
+	}}
 	fmt.Printf("%sserving on %s, pid %d, holding %s\n", log.Prefix(), l.Addr(), os.Getpid(), a.memory.Bytes())
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
 		return err
+	case <-ctx.Done():
 	}
-	err = <-drained
+	// Shutdown would leave the requests unanswered that were just read: first nobody
+	// new comes in, and who is in is answered and leaves.
+	server.SetKeepAlivesEnabled(false)
+	l.Close()
+	<-served
+	open.Wait()
 	fmt.Printf("%sstopped\n", log.Prefix())
-	return err
+	return nil
 }
 
 // listen takes the inherited socket, which systemd's protocol always gives as
