@@ -121,6 +121,11 @@ type Type struct {
 	Command string
 	Argv    []string
 
+	// After are the types that it starts after, when as many of their workers as
+	// their minimum are ready, and before which it stops. One that does not run is
+	// not waited for. Nobody comes after himself, by way of others neither.
+	After []string
+
 	Range procfile.Range
 	// Unscaled is that Range is the default, which nobody asked for.
 	Unscaled bool

@@ -8,6 +8,9 @@ func (s *supervisor) sleep() time.Duration {
 	next := now + never
 	if s.ending {
 		next = min(next, s.endBy)
+		if s.inOrder {
+			next = min(next, s.orderBy)
+		}
 	} else if s.watches() {
 		next = min(next, s.nextLook)
 	}

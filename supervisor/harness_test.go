@@ -159,6 +159,11 @@ var options = map[string]func(c *Config){
 	"limit-1Mi":   func(c *Config) { c.Limit = 1 << 20 },
 	"first-stays": func(c *Config) { c.Types[0].Priority = 1 },
 	"no-relay":    func(c *Config) { _ = os.Mkdir(c.Control+".pressure", 0o700) },
+	"after": func(c *Config) {
+		for i := range c.Types[1:] {
+			c.Types[i+1].After = []string{c.Types[0].Name}
+		}
+	},
 }
 
 func (c *Config) each(f func(*Type)) {

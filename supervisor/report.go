@@ -147,6 +147,8 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 	}
 	if t.stopped {
 		reason = "stopped"
+	} else if len(t.held) > 0 {
+		reason = t.waiting()
 	} else if i := slices.IndexFunc(t.slots, func(w *worker) bool { return w.state == finished }); i >= 0 && reason != "" {
 		reason = t.slots[i].name + " " + t.slots[i].lastExit + " and is not started again"
 	}
@@ -323,6 +325,9 @@ func (s *supervisor) setStopped(name string, stopped bool) error {
 	if err := s.exceeds(nil); err != nil && !stopped {
 		t.stopped = was
 		return err
+	}
+	if stopped {
+		t.begun, t.held = false, nil
 	}
 	for _, w := range t.slots {
 		w.early, w.delays = nil, 0

@@ -69,28 +69,26 @@ func (s *supervisor) signalWorker(w *worker, sig unix.Signal) {
 }
 
 // end begins memsup's own end with that exit status: every worker is sent its
-// stop signal and has the grace to end.
+// stop signal in its turn, and has the grace to end.
 func (s *supervisor) end(code int) {
 	if s.ending {
 		return
 	}
 	s.ending, s.code = true, code
-	s.endBy = s.now() + s.c.Grace
+	now := s.now()
+	s.endBy, s.orderBy = now+s.c.Grace, now+s.c.Grace/2
 	s.cutErrands(never)
-	for _, t := range s.types {
-		for i := len(t.slots) - 1; i >= 0; i-- {
-			s.stop(t.slots[i], remove, "memsup is ending")
-		}
-		for _, w := range t.slots {
-			w.until = s.endBy
-		}
-	}
+	s.stopInOrder(now)
 }
 
-// nothingLeft says whether every type has finished by itself.
+// nothingLeft says whether every type has finished by itself, or waits for one that
+// has failed.
 func (s *supervisor) nothingLeft() bool {
 	any := false
 	for _, t := range s.types {
+		if !t.stopped && s.vain(t) {
+			continue
+		}
 		if t.stopped || len(t.slots) == 0 && (t.pin != nil || t.Range.Auto || t.Range.Max > 0) {
 			return false
 		}
@@ -133,6 +131,9 @@ func (s *supervisor) finish(now time.Duration) {
 		s.endBy = now + afterKill
 		s.killAll()
 		return
+	}
+	if s.inOrder && !s.skipped {
+		s.stopInOrder(now)
 	}
 	if len(s.byPID) == 0 && !s.termed {
 		s.termed = true

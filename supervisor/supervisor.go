@@ -53,6 +53,8 @@ type supervisor struct {
 	skipped  bool          // the grace is over
 	termed   bool          // what remains was sent SIGTERM
 	endBy    time.Duration
+	inOrder  bool          // some types wait for their turn to stop
+	orderBy  time.Duration // all stop from then on
 	done     bool
 	children children
 	orphans  int // collected so far
@@ -295,6 +297,14 @@ func (s *supervisor) reconcile(now time.Duration) {
 		return
 	}
 	for _, t := range s.types {
+		if !t.stopped {
+			s.hold(t)
+		}
+	}
+	for _, t := range s.types {
+		if s.ending { // one could not be started, and that is the end
+			return
+		}
 		want := s.wanted(t)
 		if t.prefork != nil {
 			s.steer(t, want, now)
@@ -312,7 +322,7 @@ func (s *supervisor) reconcile(now time.Duration) {
 		}
 		for i := 0; i < len(t.slots) && !s.ending; i++ {
 			if w := t.slots[i]; w.state == backoff && now >= w.until {
-				if w.crowded = s.crowded(t); !w.crowded {
+				if w.crowded = len(t.held) > 0 || s.crowded(t); !w.crowded {
 					s.start(w)
 				}
 			}

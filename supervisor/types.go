@@ -49,6 +49,7 @@ func (s *supervisor) setTypes(config *Config) error {
 		old := s.types[from[i]]
 		t.prefork = old.prefork
 		t.slots, t.pin, t.stopped, t.hinted, t.stopTime = old.slots, old.pin, old.stopped, old.hinted, old.stopTime
+		t.begun, t.held = old.begun, old.held
 		if old.Demand == t.Demand && old.DemandCommand == t.DemandCommand {
 			t.demand = old.demand
 		}

@@ -59,7 +59,7 @@ type worker struct {
 	grown   bool          // added by the policy, not yet ready since
 	roll    bool          // to be restarted, in its turn
 	trial   bool          // its start is part of a rolling restart, and it was not ready since
-	crowded bool          // not started until a limit holds it
+	crowded bool          // not started until a limit holds it, or its type is held no longer
 	settle  policy.Settling
 	outputs []*output
 
@@ -102,8 +102,10 @@ type processType struct {
 	index   int // in supervisor.types and policy.Config.Types
 	slots   []*worker
 	pin     *procfile.Range
-	stopped bool // by memsup stop
-	listen  int  // descriptor of the shared socket; -1 is none
+	stopped bool     // by memsup stop
+	begun   bool     // its start waits for no other type, or no longer
+	held    []string // the types that it waits for
+	listen  int      // descriptor of the shared socket; -1 is none
 	hinted  bool
 	release int      // counts the reloads that changed what its workers run
 	prefork *prefork // nil: memsup starts each worker

@@ -33,6 +33,7 @@ var typeKeys = [...]typeKey{
 	{name: "restart", example: `"on-failure"`},
 	{name: "restart_order", example: `"start-first"`},
 	{name: "start_limit", example: `"5/60s"`},
+	{name: "after", kind: listKind, example: `["db"]`},
 	{name: "user", example: `"app"`},
 	{name: "env", table: true},
 }

@@ -68,7 +68,7 @@ func (l *loader) checkTables() error {
 			return err
 		}
 	}
-	return nil
+	return l.checkAfter()
 }
 
 // addCommand adds the command: once, as tini runs it, or as a type of its own
@@ -269,6 +269,8 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		var limit startLimit
 		limit, err = parseStartLimit(e.text)
 		t.StartLimit, t.StartPeriod = limit.count, limit.period
+	case "after":
+		t.After = e.names()
 	case "user":
 		err = errors.New("user is not supported by this version; remove it")
 	}
