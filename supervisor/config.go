@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/filewatch"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 )
@@ -61,6 +62,9 @@ type Config struct {
 
 	// Reload reads the user's files anew for HUP. Nil where there are none.
 	Reload func() (*Config, error)
+	// Watch are these files as they were read, where a change of them is to be
+	// heard of without HUP.
+	Watch []filewatch.File
 }
 
 // Command says how command mode differs between memsup and the programs whose

@@ -15,6 +15,7 @@ import (
 
 	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/cost"
+	"github.com/memsup/memsup/filewatch"
 	"github.com/memsup/memsup/leaf"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/pressure"
@@ -113,6 +114,8 @@ type supervisor struct {
 	requests  chan request
 	reloads   chan reloaded
 	reloading bool
+	reloadDue bool               // asked for while files are read, perhaps the old ones
+	watched   *filewatch.Watcher // nil where they are not
 	alarm     alarm
 }
 
@@ -178,6 +181,9 @@ func Run(c *Config) (code int) {
 		s.divide()
 		s.openRelay()
 		s.greet()
+	}
+	if len(c.Watch) > 0 {
+		s.watchFiles(c.Watch)
 	}
 	time.AfterFunc(aside, s.serve)
 	return s.run()
@@ -245,6 +251,8 @@ func (s *supervisor) await() {
 		s.answered(a)
 	case r := <-s.reloads:
 		s.reloaded(r.c, r.err)
+	case err := <-s.watched.Changes():
+		s.filesChanged(err)
 	case err := <-s.recorder.Failed():
 		s.recordingFailed(err)
 	case r := <-s.requests:
@@ -360,6 +368,7 @@ func (s *supervisor) close() {
 	s.lastOOM()
 	s.testament.close()
 	s.undivide()
+	s.watched.Close()
 	close(s.gone)
 	s.control.close()
 	s.relay.close()

@@ -129,7 +129,11 @@ func (w *worker) rolls() bool { return w.state != finished || w.typ.Restart == R
 // reload has the user's files read anew, beside the loop: a file may be a pipe
 // that nobody writes.
 func (s *supervisor) reload() {
-	if s.c.Reload == nil || s.ending || s.reloading {
+	if s.c.Reload == nil || s.ending {
+		return
+	}
+	if s.reloading {
+		s.reloadDue = true
 		return
 	}
 	s.reloading = true
@@ -147,6 +151,10 @@ type reloaded struct {
 // reloaded takes over what was read. Files that are wrong change nothing.
 func (s *supervisor) reloaded(c *Config, err error) {
 	s.reloading = false
+	if s.reloadDue {
+		s.reloadDue = false
+		s.reload()
+	}
 	if s.ending {
 		return
 	}
@@ -164,6 +172,7 @@ func (s *supervisor) reloaded(c *Config, err error) {
 	c.Record = s.c.Record
 	again := c.RuntimeMetrics != s.c.RuntimeMetrics
 	s.c = c
+	s.watchFiles(c.Watch)
 	if again {
 		s.openMetrics()
 	}

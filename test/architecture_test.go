@@ -21,6 +21,7 @@ const module = "github.com/memsup/memsup/"
 var mayImport = map[string][]string{
 	"budget":     {},
 	"cost":       {},
+	"filewatch":  {},
 	"leaf":       {},
 	"policy":     {},
 	"pressure":   {},
@@ -30,8 +31,8 @@ var mayImport = map[string][]string{
 	"sim":        {"policy"},
 	"spawn":      {},
 	"trap":       {},
-	"supervisor": {"budget", "cost", "leaf", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},
-	"cmd/memsup": {"budget", "leaf", "policy", "pressure", "procfile", "record", "sim", "spawn", "supervisor"},
+	"supervisor": {"budget", "cost", "filewatch", "leaf", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},
+	"cmd/memsup": {"budget", "filewatch", "leaf", "policy", "pressure", "procfile", "record", "sim", "spawn", "supervisor"},
 }
 
 // impure are imports that would give package policy a clock, a file or a

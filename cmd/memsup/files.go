@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/memsup/memsup/filewatch"
 	"github.com/memsup/memsup/procfile"
 )
 
@@ -23,6 +24,7 @@ func (l *loader) readProcfile() error {
 	if err != nil {
 		return l.noProcfile(path, given, err)
 	}
+	l.seen = append(l.seen, seen{path.text, src})
 	if l.entries, err = procfile.Parse(path.text, src); err != nil {
 		return err
 	}
@@ -127,4 +129,16 @@ func (l *loader) basePort() (int, error) {
 		}
 	}
 	return 5000, nil
+}
+
+// sums are the files that were read, and those that would be if they were there.
+func (l *loader) sums() []filewatch.File {
+	files := make([]filewatch.File, len(l.seen))
+	for i, f := range l.seen {
+		files[i].Path = f.path
+		if f.contents != nil {
+			files[i].Sum = filewatch.SumOf(f.contents)
+		}
+	}
+	return files
 }

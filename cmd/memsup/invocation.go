@@ -66,6 +66,7 @@ type loader struct {
 	entries []procfile.Entry // none in command mode
 	from    string           // the Procfile's name
 	portAt  string           // FILE:LINE:COLUMN of a PORT that the env file sets
+	watch   bool             // the files are to be watched
 }
 
 // load reads the files and merges them with flags and environment.
@@ -93,6 +94,9 @@ func (inv *invocation) load() (*supervisor.Config, error) {
 	}
 	if c.Command == nil {
 		c.Reload = inv.load
+		if l.watch {
+			c.Watch = l.sums()
+		}
 	} else if v, ok := l.get("record"); ok {
 		return nil, v.errorf("nothing is decided about a single command; add --scale MIN..MAX, or leave it out")
 	}
@@ -138,6 +142,7 @@ func (l *loader) options() *supervisor.Config {
 		Rewrite:        read(l.settings, "rewrite", nil, parseRewrite),
 	}
 	l.inv.deathSignal = read(l.settings, "pdeathsig", 0, parseSignal)
+	l.watch = l.boolean("watch-files", false)
 	l.checkReserve(c)
 	l.prefix(c)
 	for i := range options {

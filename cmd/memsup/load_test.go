@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/filewatch"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/supervisor"
@@ -348,5 +349,30 @@ func TestTOMLNumbers(t *testing.T) {
 	got := load(t, "--prefix", "off")
 	if got.Types[0].Port != 5000 || got.Reserve != 100_000_000 || got.Limits[0].Most != 20 || got.Types[0].Priority != 3 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// What is watched are the files that were read, and those that may come.
+func TestWatchedFiles(t *testing.T) {
+	writeFiles(t, map[string]string{"Procfile.dev": "web: cat\n", "memsup.toml": "watch_files = true\nprocfile = \"Procfile.dev\"\n"})
+	sum := func(path string) (f filewatch.File) {
+		text, err := os.ReadFile(path)
+		if f.Path = path; err == nil {
+			f.Sum = filewatch.SumOf(text)
+		}
+		return f
+	}
+	want := []filewatch.File{sum("memsup.toml"), sum("Procfile.dev"), {Path: ".env"}}
+	if got := load(t).Watch; !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if err := os.Mkdir(".env", 0o755); err != nil { // Python's
+		t.Fatal(err)
+	}
+	if got := load(t).Watch; !slices.Equal(got, want) {
+		t.Errorf("with a directory .env: got  %v\nwant %v", got, want)
+	}
+	if got := load(t, "--watch-files=false").Watch; got != nil {
+		t.Errorf("without the flag: %v", got)
 	}
 }

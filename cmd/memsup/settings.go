@@ -50,7 +50,14 @@ func (s setting) wrap(err error) error {
 type settings struct {
 	flags map[string]setting
 	file  *configFile // nil where there is none
+	seen  []seen
 	err   error
+}
+
+// seen is a file that was read; its contents are nil where it is not there.
+type seen struct {
+	path     string
+	contents []byte
 }
 
 // open reads the configuration file that the flags, the environment or the
@@ -72,6 +79,10 @@ func (s *settings) readFile(name, otherwise string) (path string, src []byte, er
 		v.text = otherwise
 	}
 	src, err = os.ReadFile(v.text)
+	if err != nil {
+		src = nil // of a directory it is not
+	}
+	s.seen = append(s.seen, seen{v.text, src})
 	switch {
 	case err == nil:
 		return v.text, src, nil
