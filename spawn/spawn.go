@@ -224,22 +224,7 @@ func Shim(args []string) {
 	if strings.Contains(flags, "t") {
 		_ = unix.IoctlSetInt(0, unix.TIOCSCTTY, 0)
 	}
-	for sig := unix.Signal(1); sig <= 64; sig++ {
-		var act sigaction
-		switch {
-		case ignored.Has(sig):
-			act.handler = sigIgn
-		case untouched.Has(sig):
-			continue
-		}
-		rtSigaction(sig, &act, nil)
-	}
-	sigprocmask(unix.SIG_SETMASK, &blocked, nil)
-	err := unix.Exec(path, argv, env)
-	if errors.Is(err, unix.ENOEXEC) {
-		err = unix.Exec("/bin/sh", append([]string{"sh", path}, argv[1:]...), env)
-	}
-	e := &Error{argv[0], err}
+	e := &Error{argv[0], become(path, argv, env, ignored, blocked)}
 	fmt.Fprintln(os.Stderr, "memsup:", e)
 	os.Exit(e.ExitCode())
 }

@@ -85,6 +85,20 @@ func (c *Client) Stop(ctx context.Context, typ string) error { return c.post(ctx
 // Start starts a type that was stopped or that gave up.
 func (c *Client) Start(ctx context.Context, typ string) error { return c.post(ctx, "start", typ) }
 
+// Exec asks how one more worker of a type is run in this process, with args behind
+// those of its command. That memory does not hold it is an error, unless force is set.
+func (c *Client) Exec(ctx context.Context, typ string, args []string, force bool) (*Foreground, error) {
+	body, err := c.do(ctx, http.MethodPost, "exec", foregroundRequest{typ, args, force})
+	if err != nil {
+		return nil, err
+	}
+	var f Foreground
+	if err := json.Unmarshal(body, &f); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	return &f, nil
+}
+
 func (c *Client) post(ctx context.Context, what, target string) error {
 	_, err := c.do(ctx, http.MethodPost, what, map[string]string{"target": target})
 	return err

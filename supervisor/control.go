@@ -37,6 +37,7 @@ type request struct {
 	restart string
 	stop    string
 	start   string
+	exec    *foregroundRequest
 	events  chan Decision // to listen to
 	leave   bool          // no longer
 	reply   chan reply
@@ -44,6 +45,7 @@ type request struct {
 
 type reply struct {
 	status   *Status
+	exec     *Foreground
 	measured <-chan struct{} // in place of a status: closed when the workers were measured
 	err      error
 }
@@ -225,6 +227,7 @@ func (c *control) serve(requests chan<- request, ended <-chan struct{}) {
 	change("restart", func(d *json.Decoder, r *request) error { return target(d, &r.restart) })
 	change("stop", func(d *json.Decoder, r *request) error { return target(d, &r.stop) })
 	change("start", func(d *json.Decoder, r *request) error { return target(d, &r.start) })
+	change("exec", wishForeground)
 	c.server = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second,
@@ -264,11 +267,14 @@ func answerWith(w http.ResponseWriter, r reply) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if r.status == nil {
+	switch {
+	case r.status != nil:
+		_ = json.NewEncoder(w).Encode(r.status)
+	case r.exec != nil:
+		_ = json.NewEncoder(w).Encode(r.exec)
+	default:
 		_, _ = io.WriteString(w, "{}\n")
-		return
 	}
-	_ = json.NewEncoder(w).Encode(r.status)
 }
 
 type peer struct{}

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -216,6 +217,9 @@ func (s *supervisor) answer(r request) (out reply) {
 	if r.events != nil {
 		return reply{err: s.hear(r.events, r.leave)}
 	}
+	if s.c.Command != nil && r.exec != nil {
+		return reply{err: errors.New("a single command has no types: run a Procfile")}
+	}
 	if s.c.Command != nil {
 		return reply{err: fmt.Errorf("a single command cannot be scaled, restarted or stopped: run a Procfile")}
 	}
@@ -231,6 +235,9 @@ func (s *supervisor) answer(r request) (out reply) {
 		return reply{err: s.setStopped(r.stop, true)}
 	case r.start != "":
 		return reply{err: s.setStopped(r.start, false)}
+	case r.exec != nil:
+		f, err := s.foreground(r.exec)
+		return reply{exec: f, err: err}
 	}
 	return reply{}
 }

@@ -245,18 +245,22 @@ func override(env, over []string) []string {
 // /proc/PID/oom_score_adj, memsup's own plus 100 and 50 more for each priority
 // above the worker's. Raising needs no privilege.
 func (s *supervisor) raiseOOMScore(w *worker) {
-	score := s.oomScore + 100
-	higher := map[int]bool{}
-	for _, t := range s.types {
-		if t.Priority > w.typ.Priority {
-			higher[t.Priority] = true
-		}
-	}
-	score += 50 * len(higher)
+	score := s.oomScoreOf(w.typ)
 	if w.master != nil {
 		score += 25
 	}
 	s.setOOMScore(w.pid, score)
+}
+
+// oomScoreOf is the score of the type's processes that no master keeps.
+func (s *supervisor) oomScoreOf(t *processType) int {
+	higher := map[int]bool{}
+	for _, other := range s.types {
+		if other.Priority > t.Priority {
+			higher[other.Priority] = true
+		}
+	}
+	return s.oomScore + 100 + 50*len(higher)
 }
 
 // setOOMScore writes a process's oom_score_adj, at most 1000.

@@ -54,13 +54,11 @@ func rootCommand(status *int) *cobra.Command {
 	run := runCommand("run"+runUse, status)
 	run.Short = "Run the Procfile's process types, or one command"
 	root.AddCommand(
-		run, statusCommand(), scaleCommand(), restartCommand(), stopCommand(), startCommand(),
+		run, statusCommand(), scaleCommand(), restartCommand(), stopCommand(), startCommand(), execCommand(status),
 		envCommand(), freeCommand(status), meminfoCommand(), checkCommand(status), doctorCommand(),
 		topCommand(status), planCommand(), completionCommand(), versionCommand(),
 	)
-	for _, name := range []string{"lens", "exec"} {
-		root.AddCommand(laterCommand(name))
-	}
+	root.AddCommand(laterCommand("lens"))
 	return root
 }
 
