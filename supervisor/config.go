@@ -129,6 +129,9 @@ type Type struct {
 	// their minimum are ready, and before which it stops. One that does not run is
 	// not waited for. Nobody comes after himself, by way of others neither.
 	After []string
+	// First is the release: one worker that runs once, before every other type
+	// starts; that it fails is memsup's end. Restart is RestartNever.
+	First bool
 
 	Range procfile.Range
 	// Unscaled is that Range is the default, which nobody asked for.

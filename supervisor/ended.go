@@ -230,6 +230,10 @@ func (s *supervisor) again(w *worker, code int, oom bool) {
 		if code != 0 && s.failed == 0 {
 			s.failed = code
 		}
+		if code != 0 && w.typ.First && s.awaited(w.typ) {
+			s.log.error("the release failed: nothing else is started", "how", w.lastExit, "exit status", code)
+			s.end(code)
+		}
 		return
 	}
 	w.restarts++

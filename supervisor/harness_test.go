@@ -164,6 +164,7 @@ var options = map[string]func(c *Config){
 			c.Types[i+1].After = []string{c.Types[0].Name}
 		}
 	},
+	"first": func(c *Config) { c.Types[0].First, c.Types[0].Restart = true, RestartNever },
 }
 
 func (c *Config) each(f func(*Type)) {

@@ -6,16 +6,17 @@ import (
 )
 
 // waitsFor names the types that a type's start waits for: those that it comes after
-// and that have fewer workers ready than their minimum. Once there was none the type
-// goes on whatever becomes of them, until a user stops it. One that does not run here
-// is not waited for.
+// and that have fewer workers ready than their minimum, and a release that has not done
+// its work. Once there was none the type goes on whatever becomes of them, until a user
+// stops it. One that does not run here is not waited for.
 func (s *supervisor) waitsFor(t *processType) []string {
 	if t.begun || s.c.Command != nil {
 		return nil
 	}
 	var names []string
 	for _, other := range s.types {
-		if slices.Contains(t.After, other.Name) && !s.complete(other) {
+		after := other.First && other != t || slices.Contains(t.After, other.Name)
+		if after && !s.complete(other) {
 			names = append(names, other.Name)
 		}
 	}
@@ -44,23 +45,28 @@ func (t *processType) waiting() string {
 }
 
 // complete says whether as many workers of a type are ready as its minimum asks for.
-// One that ended well and is not to be restarted has done its work.
+// One that ended well and is not to be restarted has done its work, and a release has
+// only then.
 func (s *supervisor) complete(t *processType) bool {
 	lo, _ := s.rangeOf(t)
 	n := 0
 	for w := range t.all() {
-		well := w.state == finished && !w.gaveUp && !w.illEnded
-		if w.keeps() {
-			if well {
-				return true // its workers went with it
-			}
-			continue
-		}
-		if w.state == ready || well {
+		switch well := w.state == finished && !w.gaveUp && !w.illEnded; {
+		case well && (t.First || w.keeps()): // a master's workers went with it
+			return true
+		case well, w.state == ready && !w.keeps():
 			n++
 		}
 	}
+	if t.First {
+		return false
+	}
 	return n >= min(lo, s.wanted(t))
+}
+
+// awaited says whether a type waits for this one.
+func (s *supervisor) awaited(t *processType) bool {
+	return slices.ContainsFunc(s.types, func(other *processType) bool { return slices.Contains(other.held, t.Name) })
 }
 
 // vain says whether a type waits for one whose workers have all ended for good, and

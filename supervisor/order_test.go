@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -215,4 +216,32 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%s: web, which had begun, waits for %q again", test.name, web.held)
 		}
 	}
+}
+
+// That a release is ready is not that it is done. One that a user runs once more, and
+// that fails then, ends nobody.
+func TestReleaseComesFirst(t *testing.T) {
+	r := launch(t, "procfile", "ready-now first", "release=$T worker release USR1:migrated:0 USR2:failed:3", "web=$T worker web TERM:bye:0")
+	r.want("release")
+	st := r.until(func(st *Status) bool { return st.Workers[0].State == "ready" })
+	if why := st.Types[1].BlockedReason; why == nil || *why != "web waits for release" {
+		t.Errorf("%+v, want that it waits for release", st.Types[1])
+	}
+	if err := unix.Kill(*st.Workers[0].PID, unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	r.want("migrated", "web")
+	if err := r.client().Restart(context.Background(), "release"); err != nil {
+		t.Fatal(err)
+	}
+	r.want("release")
+	st = r.until(func(st *Status) bool { return st.Workers[0].PID != nil })
+	if err := unix.Kill(*st.Workers[0].PID, unix.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	r.want("failed")
+	r.until(func(st *Status) bool { return st.Health == "failing: release.1 exited with status 3" })
+	r.signal(unix.SIGTERM)
+	r.want("bye")
+	r.end(0)
 }

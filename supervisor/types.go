@@ -162,6 +162,7 @@ func (s *supervisor) reloaded(c *Config, err error) {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return
 	}
+	c.Types = slices.DeleteFunc(c.Types, func(t Type) bool { return t.First && s.typeNamed(t.Name) == nil }) // it is too late to be first
 	if err := s.setTypes(c); err != nil {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return

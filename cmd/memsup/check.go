@@ -70,7 +70,7 @@ func planText(c *supervisor.Config, p *place) string {
 	for i := range c.Types {
 		t := &c.Types[i]
 		types.row(t.Name, t.Range.String(), portText(t), runBy(c, t), commandText(t))
-		notes += afterNote(c, t) + preforkNote(t) + autoNote(t, p) + demandNote(t)
+		notes += firstNote(t) + afterNote(c, t) + preforkNote(t) + autoNote(t, p) + demandNote(t)
 	}
 	notes += limitsNote(c)
 	if notes != "" {

@@ -47,6 +47,7 @@ var options = [...]option{
 	{name: "runtime-metrics", value: "DURATION", usage: `how often to write memory and load of each worker and the container to stderr, in the format of Heroku's log-runtime-metrics (default "off")`, example: `"20s"`},
 	{name: "record", value: "FILE", usage: "write every look and decision to FILE, for memsup plan --trace", example: `"/var/tmp/memsup.jsonl"`},
 	{name: "watch-files", kind: boolKind, usage: "reload Procfile, env file and memsup.toml when they change, as SIGHUP does", example: "true"},
+	{name: "run-release", kind: boolKind, usage: "run the type release once before the others start, where no platform does", example: "true"},
 	{name: "on-give-up", value: "WHAT", usage: `when a type gave up: exit or leave (default "exit")`, example: `"exit"`},
 	{name: "subreaper", short: "s", kind: boolKind, usage: "adopt orphans where memsup is not PID 1 (default true)", example: "true"},
 	{name: "group", short: "g", kind: boolKind, usage: "send stop signals to the process group as well", example: "true"},

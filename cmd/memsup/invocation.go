@@ -67,6 +67,7 @@ type loader struct {
 	from    string           // the Procfile's name
 	portAt  string           // FILE:LINE:COLUMN of a PORT that the env file sets
 	watch   bool             // the files are to be watched
+	release bool             // the type release is to run first
 }
 
 // load reads the files and merges them with flags and environment.
@@ -143,6 +144,7 @@ func (l *loader) options() *supervisor.Config {
 	}
 	l.inv.deathSignal = read(l.settings, "pdeathsig", 0, parseSignal)
 	l.watch = l.boolean("watch-files", false)
+	l.release = l.boolean("run-release", false)
 	l.checkReserve(c)
 	l.prefix(c)
 	for i := range options {

@@ -125,7 +125,7 @@ func TestWholeFile(t *testing.T) {
 
 // Each option's example, and that of each key of a type, is accepted.
 func TestExamples(t *testing.T) {
-	writeFiles(t, map[string]string{"Procfile": "web: cat\nworker: cat\ndb: cat\n", ".env": ""})
+	writeFiles(t, map[string]string{"Procfile": "web: cat\nworker: cat\ndb: cat\nrelease: cat\n", ".env": ""})
 	for _, opt := range options {
 		if opt.example == "" {
 			continue

@@ -95,7 +95,7 @@ func isNamed(scales []procfile.Scale, name string) bool {
 // release, which runs where its number of workers is written.
 func (l *loader) selected(name string, named bool) bool {
 	if len(l.inv.types) == 0 {
-		return name != "release" || named
+		return name != releaseType || named
 	}
 	return slices.Contains(l.inv.types, name)
 }

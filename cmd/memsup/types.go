@@ -110,18 +110,27 @@ func (l *loader) addProcfile(c *supervisor.Config, formations []formation) error
 	if err != nil {
 		return err
 	}
+	first, err := l.runsFirst()
+	if err != nil {
+		return err
+	}
 	for _, e := range l.entries {
 		r, named, err := l.rangeOf(e.Name, formations)
 		if err != nil {
 			return err
 		}
-		if !l.selected(e.Name, named) {
+		isFirst := first && e.Name == releaseType
+		if !isFirst && !l.selected(e.Name, named) {
 			continue
 		}
-		c.Types = append(c.Types, supervisor.Type{
+		t := supervisor.Type{
 			Name: e.Name, Command: e.Command, Range: r, Port: ports[e.Name],
 			Unscaled: !named && r == procfile.Range{Min: 1, Max: 1},
-		})
+		}
+		if isFirst {
+			l.asFirst(&t)
+		}
+		c.Types = append(c.Types, t)
 	}
 	if len(c.Types) == 0 {
 		return fmt.Errorf("only release in %s, which runs by name; write memsup run release", l.from)
@@ -132,13 +141,16 @@ func (l *loader) addProcfile(c *supervisor.Config, formations []formation) error
 // configure gives a type the defaults and what its table says.
 func (l *loader) configure(t *supervisor.Type) error {
 	t.StopSignal, t.StartLimit, t.StartPeriod = unix.SIGTERM, 5, time.Minute
-	if t.Name == "release" {
+	if t.Name == releaseType {
 		t.Restart = supervisor.RestartNever
 	}
 	if table := l.file.typeTable(t.Name); table != nil {
 		if err := table.apply(t); err != nil {
 			return err
 		}
+	}
+	if err := l.checkFirst(t); err != nil {
+		return err
 	}
 	if err := l.checkActuator(t); err != nil {
 		return err
