@@ -1,6 +1,7 @@
 // Package spawn starts a process exactly: with the signal mask and the ignored
 // signals that memsup itself was given, in its own process group or session,
-// in the terminal's foreground, with LISTEN_PID naming itself.
+// in the terminal's foreground, with LISTEN_PID naming itself, as the user and
+// within the limits that it is to have.
 //
 // It never waits for what it started; package reaper does.
 package spawn
@@ -8,9 +9,7 @@ package spawn
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -40,11 +39,9 @@ type Spec struct {
 	Cgroup int
 	// Default starts it with no signal ignored and none blocked.
 	Default bool
+	// Settings are its user, limits and the like; nil is as memsup itself has them.
+	Settings *Settings
 }
-
-// ShimName is the name under which memsup's own binary does, in the new
-// process, what cannot be done from its parent.
-const ShimName = "memsup-spawn"
 
 // Error is a program that could not be run.
 type Error struct {
@@ -69,8 +66,15 @@ func (e *Error) ExitCode() int {
 // started it: where that matters the caller is on a locked thread that lives
 // on.
 func Start(s *Spec) (pid int, err error) {
+	if dir := s.Settings.dir(); dir != "" && !s.Settings.shim() {
+		// The error of a process that cannot change there would not tell that from
+		// a program that is not there.
+		if err := unix.Access(dir, unix.X_OK); err != nil {
+			return 0, &Error{s.Argv[0], fmt.Errorf("change to directory %s: %v", dir, err)}
+		}
+	}
 	search, set := Getenv(s.Env, "PATH")
-	path, err := lookPath(s.Argv[0], search, set)
+	path, err := lookPath(s.Settings.dir(), s.Argv[0], search, set)
 	if err != nil {
 		return 0, &Error{s.Argv[0], err}
 	}
@@ -92,15 +96,16 @@ func Start(s *Spec) (pid int, err error) {
 // fork starts path, in the cgroup by clone3 or by an open cgroup.procs that it
 // writes itself to.
 func (s *Spec) fork(path string, clone bool, procs int) (pid int, err error) {
-	argv, files := s.Argv, s.Files
-	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal || procs >= 0 {
+	argv, files, dir := s.Argv, s.Files, s.Settings.dir()
+	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal || procs >= 0 || s.Settings.shim() {
 		if procs >= 0 {
 			files = append(slices.Clip(files), uintptr(procs))
 		}
-		argv = append(s.shim(path, procs >= 0), argv...)
-		path = "/proc/self/exe"
+		argv = append(s.order(path, procs >= 0), argv...)
+		path, dir = "/proc/self/exe", ""
 	}
 	attr := &syscall.ProcAttr{
+		Dir:   dir,
 		Env:   s.Env,
 		Files: files,
 		Sys: &syscall.SysProcAttr{
@@ -115,59 +120,36 @@ func (s *Spec) fork(path string, clone bool, procs int) (pid int, err error) {
 	return pid, err
 }
 
-// shim is the head of the command line that Shim reads. A cgroup.procs to go to
-// is the descriptor behind Files.
-func (s *Spec) shim(path string, goes bool) []string {
-	flags := ""
-	if s.Foreground {
-		flags += "f"
-	}
-	if s.ListenPID {
-		flags += "p"
-	}
-	if s.Terminal {
-		flags += "t"
-	}
-	if goes {
-		flags += "c" + strconv.Itoa(len(s.Files))
-	}
-	ignored, blocked := Ignored, Blocked
-	if s.Default {
-		ignored, blocked = 0, 0
-	}
-	hex := func(set SignalSet) string { return strconv.FormatUint(uint64(set), 16) }
-	return []string{ShimName, hex(ignored), hex(blocked), "-" + flags, path}
-}
-
-// Find says whether a program of that name could be run with env's PATH. The
-// error is the *Error that Start would give.
-func Find(name string, env []string) error {
+// Find says whether a program of that name could be run in dir with env's PATH;
+// an empty dir is memsup's own. The error is the *Error that Start would give.
+func Find(dir, name string, env []string) error {
 	path, set := Getenv(env, "PATH")
-	if _, err := lookPath(name, path, set); err != nil {
+	if _, err := lookPath(dir, name, path, set); err != nil {
 		return &Error{name, err}
 	}
 	return nil
 }
 
-// lookPath finds name as execvp(3) does. A file that is there and cannot be
-// executed is EACCES, unless a later directory has one that can.
-func lookPath(name, path string, set bool) (string, error) {
+// lookPath finds name as execvp(3) does in the working directory dir; empty is
+// memsup's own. A file that is there and cannot be executed is EACCES, unless a
+// later directory has one that can. A relative path is to be taken from dir.
+func lookPath(dir, name, path string, set bool) (string, error) {
 	if name == "" {
 		return "", unix.ENOENT
 	}
 	if strings.Contains(name, "/") {
-		return name, executable(name)
+		return name, executable(dir, name)
 	}
 	if !set {
 		path = "/bin:/usr/bin"
 	}
 	found := error(unix.ENOENT)
-	for dir := range strings.SplitSeq(path, ":") {
-		if dir == "" {
-			dir = "."
+	for place := range strings.SplitSeq(path, ":") {
+		if place == "" {
+			place = "."
 		}
-		full := dir + "/" + name
-		err := executable(full)
+		full := place + "/" + name
+		err := executable(dir, full)
 		if err == nil {
 			return full, nil
 		}
@@ -178,7 +160,10 @@ func lookPath(name, path string, set bool) (string, error) {
 	return "", found
 }
 
-func executable(path string) error {
+func executable(dir, path string) error {
+	if dir != "" && !strings.HasPrefix(path, "/") {
+		path = dir + "/" + path
+	}
 	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS); err != nil {
 		return err
 	}
@@ -200,60 +185,4 @@ func Getenv(env []string, name string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// Shim is the whole program when memsup's binary runs under ShimName: it makes
-// the last settings in the new process itself and becomes the real program.
-// It does not return.
-func Shim(args []string) {
-	if len(args) < 6 {
-		fmt.Fprintf(os.Stderr, "memsup: %s is memsup's own helper and is not run by hand\n", ShimName)
-		os.Exit(2)
-	}
-	ignored, blocked, flags, path, argv := parseSet(args[1]), parseSet(args[2]), args[3], args[4], args[5:]
-	env := os.Environ()
-	if _, fd, ok := strings.Cut(flags, "c"); ok {
-		enter(fd)
-	}
-	if strings.Contains(flags, "p") {
-		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()))
-	}
-	if strings.Contains(flags, "f") {
-		foreground()
-	}
-	if strings.Contains(flags, "t") {
-		_ = unix.IoctlSetInt(0, unix.TIOCSCTTY, 0)
-	}
-	e := &Error{argv[0], become(path, argv, env, ignored, blocked)}
-	fmt.Fprintln(os.Stderr, "memsup:", e)
-	os.Exit(e.ExitCode())
-}
-
-// enter moves this process into the cgroup whose cgroup.procs is open as fd. What
-// it was charged with before is given back when the program takes its place. A
-// worker that is not where it is thought to be does not run.
-func enter(fd string) {
-	n, err := strconv.Atoi(fd)
-	if err == nil {
-		_, err = unix.Write(n, []byte("0"))
-		unix.Close(n)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "memsup: cannot enter the worker's cgroup:", err)
-		os.Exit(126)
-	}
-}
-
-func parseSet(s string) SignalSet {
-	n, _ := strconv.ParseUint(s, 16, 64)
-	return SignalSet(n)
-}
-
-// foreground takes the terminal behind descriptor 0 for the own process group.
-// A process that is still in the background gets SIGTTOU for asking, so it is
-// blocked meanwhile.
-func foreground() {
-	ttou := bit(unix.SIGTTOU)
-	sigprocmask(unix.SIG_BLOCK, &ttou, nil)
-	_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, unix.Getpgrp())
 }

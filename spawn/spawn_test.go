@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,12 +19,22 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == ShimName {
 		Shim(os.Args)
 	}
+	if os.Getenv("SPAWN_BECOME") != "" {
+		becomeUser()
+		os.Exit(0)
+	}
 	if os.Getenv("SPAWN_TEST") != "" {
 		os.Unsetenv("SPAWN_TEST")
-		pid, err := Start(&Spec{
+		s := &Spec{
 			Argv: os.Args[1:], Env: append(os.Environ(), "KEPT=yes"), Files: []uintptr{0, 1, 2},
 			Group: true, ListenPID: os.Getenv("LISTEN_FDS") != "",
-		})
+		}
+		if text := os.Getenv("SPAWN_SETTINGS"); text != "" {
+			if err := json.Unmarshal([]byte(text), &s.Settings); err != nil {
+				panic(err)
+			}
+		}
+		pid, err := Start(s)
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -121,10 +132,18 @@ func TestLookPath(t *testing.T) {
 		{dir + "/b", "", unix.EACCES},
 		{dir + "/b/plain/more", "", unix.ENOTDIR},
 	} {
-		got, err := lookPath(test.name, path, true)
+		got, err := lookPath("", test.name, path, true)
 		if !errors.Is(err, test.err) || err == nil && got != test.want {
 			t.Errorf("%q: got %q, %v; want %q, %v", test.name, got, err, test.want, test.err)
 		}
+	}
+	for _, name := range []string{"a/plain", "./b/plain"} {
+		if _, err := lookPath(dir+"/b/..", name, path, true); (err == nil) != (name != "a/plain") {
+			t.Errorf("%s in another directory: %v", name, err)
+		}
+	}
+	if got, err := lookPath(dir, "plain", "a:b", true); err != nil || got != "b/plain" {
+		t.Errorf("by a relative PATH in another directory: %q, %v", got, err)
 	}
 	if code := (&Error{"x", unix.ENOTDIR}).ExitCode(); code != 127 {
 		t.Errorf("ENOTDIR gives %d, want 127", code)

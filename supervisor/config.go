@@ -8,6 +8,7 @@ import (
 	"github.com/memsup/memsup/filewatch"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
+	"github.com/memsup/memsup/spawn"
 )
 
 // Config is everything that Run needs to know, already checked: cmd/memsup
@@ -27,6 +28,10 @@ type Config struct {
 	// Env is the environment that workers start from, as NAME=value: the
 	// process's own with .env merged in.
 	Env []string
+
+	// User is who memsup itself becomes, all its threads and for good, before it
+	// starts anybody; nil keeps what it is.
+	User *spawn.User
 
 	Observe        bool          // --mode observe
 	Limit          int64         // --limit in bytes; 0 is none
@@ -175,6 +180,13 @@ type Type struct {
 	// StartPeriod, make one slot give up; zero never does.
 	StartLimit  int
 	StartPeriod time.Duration
+
+	// Settings are the user, limits and the like of the type's processes; nil is
+	// as memsup itself has them.
+	Settings *spawn.Settings
+	// Login are HOME, USER, LOGNAME and SHELL of Settings.User, NAME=value, in
+	// place of those of Config.Env.
+	Login []string
 
 	Env []string // NAME=value, over Config.Env
 	// ExportText is the source of Export, by which a reload sees a change.

@@ -24,9 +24,11 @@ var errStopping = errors.New("memsup is stopping")
 // requests to the loop; a client that is slow or hangs costs one of a bounded
 // number of connections. A nil control serves nothing.
 type control struct {
-	path   string
-	fd     int
-	server *http.Server
+	path    string
+	private bool // in a directory of memsup's own
+	open    bool // that others may go through
+	fd      int
+	server  *http.Server
 }
 
 // request is a client's wish. Exactly one of its fields besides again and reply is set.
@@ -82,12 +84,15 @@ func (s *supervisor) openControl() {
 	}
 	var errs error
 	for _, p := range candidates {
+		if path == "" {
+			s.takeBack(filepath.Dir(p))
+		}
 		fd, err := listenUnix(p, path == "")
 		if err != nil {
 			errs = errors.Join(errs, err)
 			continue
 		}
-		s.control = &control{path: p, fd: fd}
+		s.control = &control{path: p, private: path == "", fd: fd}
 		return
 	}
 	s.log.warn("no control socket: memsup status will not answer", "error", firstLine(errs))

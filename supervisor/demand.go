@@ -127,7 +127,7 @@ func (s *supervisor) inquire(now time.Duration) {
 		env, err := s.errandEnvironment(t)
 		if err == nil {
 			d.running = true
-			err = s.send(command, env, demandTimeout, func(answer string, err error) { s.demanded(name, command, d, answer, err) })
+			err = s.send(t, command, env, demandTimeout, func(answer string, err error) { s.demanded(name, command, d, answer, err) })
 		}
 		if err != nil {
 			s.demanded(name, command, d, "", err)

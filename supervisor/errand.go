@@ -44,9 +44,10 @@ type printed struct {
 // longestAnswer is how many bytes of each output of an errand are kept.
 const longestAnswer = 4 << 10
 
-// send starts an errand. Its end calls done in the loop, unless memsup ends
+// send starts an errand, as the type's user, in its directory and with its umask,
+// but without its limits. Its end calls done in the loop, unless memsup ends
 // before.
-func (s *supervisor) send(command string, env []string, within time.Duration, done func(answer string, err error)) error {
+func (s *supervisor) send(t *processType, command string, env []string, within time.Duration, done func(answer string, err error)) error {
 	argv, _ := commandLine(command, env)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -54,7 +55,7 @@ func (s *supervisor) send(command string, env []string, within time.Duration, do
 	}
 	defer null.Close()
 	e := &errand{until: s.now() + within, done: done}
-	spec := &spawn.Spec{Argv: argv, Env: env, Files: []uintptr{null.Fd(), 0, 0}, Group: true}
+	spec := &spawn.Spec{Argv: argv, Env: env, Files: []uintptr{null.Fd(), 0, 0}, Group: true, Settings: t.errandSettings()}
 	for i := range e.pipes {
 		read, write, err := os.Pipe()
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/spawn"
 )
 
 // Foreground is what POST /v1/exec answers: how one more worker of a type is run in the
@@ -19,6 +21,8 @@ type Foreground struct {
 	UID       int      `json:"uid"`       // memsup's own
 	GID       int      `json:"gid"`
 	Groups    []int    `json:"groups"` // supplementary
+	// Settings are the type's own, which come before these.
+	Settings *spawn.Settings `json:"settings"`
 	// OOMScoreAdj is what a worker of the type has (proc(5)).
 	OOMScoreAdj int `json:"oom_score_adj"`
 }
@@ -57,7 +61,7 @@ func (s *supervisor) foreground(q *foregroundRequest) (*Foreground, error) {
 	}
 	f := &Foreground{
 		Argv: append(slices.Clone(argv), q.Args...), Env: env,
-		UID: unix.Geteuid(), GID: unix.Getegid(), OOMScoreAdj: min(s.oomScoreOf(t), 1000),
+		UID: unix.Geteuid(), GID: unix.Getegid(), Settings: t.Settings, OOMScoreAdj: min(s.oomScoreOf(t), 1000),
 	}
 	f.Groups, _ = unix.Getgroups()
 	if f.Directory, err = unix.Getwd(); err != nil || !strings.HasPrefix(f.Directory, "/") {

@@ -154,6 +154,18 @@ var options = map[string]func(c *Config){
 			t.Prefork = &Prefork{Workers: keptTitle, Add: "kill -s TTIN $MAINPID || exit", Remove: "echo no >&2; exit 3"}
 		})
 	},
+	"settled": func(c *Config) {
+		c.each(func(t *Type) {
+			umask := 0o27
+			t.Settings = &spawn.Settings{Dir: "/", Umask: &umask, Rlimits: []spawn.Rlimit{
+				limitOf("nofile", 64), limitOf("as", 64<<20), limitOf("data", 1<<30),
+			}}
+		})
+	},
+	"nobody": func(c *Config) { c.User = nobody },
+	"nobodies": func(c *Config) {
+		c.each(func(t *Type) { t.Settings, t.Login = &spawn.Settings{User: nobody}, []string{"USER=nobody"} })
+	},
 	"observe": func(c *Config) { c.Observe = true },
 	// Memory is short from the start; what is replaced is the last type.
 	"limit-1Mi":   func(c *Config) { c.Limit = 1 << 20 },

@@ -16,7 +16,10 @@ func (s *supervisor) divide() {
 	if _, v1, _ := s.budget.Place(); !ok || v1 || s.c.Observe {
 		return
 	}
-	tree, err := leaf.Divide(dir)
+	tree, err := (*leaf.Tree)(nil), errors.New("memsup gives up root, and with it the right to make more of them")
+	if s.c.User == nil {
+		tree, err = leaf.Divide(dir)
+	}
 	if err != nil {
 		s.log.debug("workers have no cgroups of their own", "because", err)
 		for _, t := range s.types {

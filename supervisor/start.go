@@ -88,7 +88,7 @@ func (s *supervisor) spec(w *worker) (*spawn.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := &spawn.Spec{Env: env, Argv: t.Argv, Files: []uintptr{0, 1, 2}, Group: true}
+	spec := &spawn.Spec{Env: env, Argv: t.Argv, Files: []uintptr{0, 1, 2}, Group: true, Settings: t.Settings}
 	w.shell = false
 	if spec.Argv == nil {
 		spec.Argv, w.shell = commandLine(t.Command, env)
@@ -137,6 +137,9 @@ func (s *supervisor) files(w *worker, spec *spawn.Spec) (done func(started bool)
 				done(false)
 				return nil, err
 			}
+			if w.typ.Settings != nil && w.typ.Settings.User != nil {
+				letReopen(int(write.Fd()))
+			}
 			owned = append(owned, write)
 			outputs = append(outputs, o)
 			spec.Files[i+1] = write.Fd()
@@ -168,12 +171,13 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 			env = append(env, v)
 		}
 	}
+	env = t.login(env)
 	vars := map[string]float64{}
 	number := func(name string, n int64) {
 		env = append(env, name+"="+strconv.FormatInt(n, 10))
 		vars[name] = float64(n)
 	}
-	if limit, available, ok := s.promise(); ok {
+	if limit, available, ok := s.promise(t); ok {
 		number("MEM_LIMIT", limit)
 		number("MEM_AVAILABLE", available)
 		if share, ok := policy.Share(&s.pcfg, t.index, limit); ok {

@@ -159,7 +159,7 @@ func (s *supervisor) runFor(t *processType, m *worker, command string, now time.
 	env, err := s.errandEnvironment(t)
 	if err == nil {
 		env = override(env, []string{"MAINPID=" + itoa(m.pid)})
-		err = s.send(command, env, errandPatience, func(_ string, err error) { failed(err) })
+		err = s.send(t, command, env, errandPatience, func(_ string, err error) { failed(err) })
 	}
 	failed(err)
 	s.log.debug("asked for another number of workers", "master", m.name, "by", command, "workers", t.prefork.target)

@@ -182,6 +182,10 @@ func Run(c *Config) (code int) {
 		s.openRelay()
 		s.greet()
 	}
+	if err := s.giveUpRoot(); err != nil {
+		fmt.Fprintln(os.Stderr, "memsup:", err)
+		return 2
+	}
 	if len(c.Watch) > 0 {
 		s.watchFiles(c.Watch)
 	}

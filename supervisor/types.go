@@ -54,7 +54,7 @@ func (s *supervisor) setTypes(config *Config) error {
 			t.demand = old.demand
 		}
 		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
-			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText
+			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText || !old.runsAs(t)
 		if t.release = old.release; changed {
 			t.release++
 		}
@@ -91,6 +91,7 @@ func (s *supervisor) setTypes(config *Config) error {
 		s.leaving = append(s.leaving, old)
 	}
 	s.types = next
+	s.admitUsers()
 	s.policy.Resize(from)
 	s.recorder.Resize(from)
 	s.configurePolicy()
@@ -170,7 +171,7 @@ func (s *supervisor) reloaded(c *Config, err error) {
 	// What was decided at the start stays: outputs, the socket, the log, the
 	// recording.
 	c.Prefix, c.Color, c.Control, c.LogLevel, c.LogJSON = s.c.Prefix, s.c.Color, s.c.Control, s.c.LogLevel, s.c.LogJSON
-	c.Record = s.c.Record
+	c.Record, c.User = s.c.Record, s.c.User
 	again := c.RuntimeMetrics != s.c.RuntimeMetrics
 	s.c = c
 	s.watchFiles(c.Watch)

@@ -289,9 +289,9 @@ func (s *supervisor) hint() {
 	}
 }
 
-// promise is what a worker that starts now is told: MEM_LIMIT and
+// promise is what a worker of the type that starts now is told: MEM_LIMIT and
 // MEM_AVAILABLE.
-func (s *supervisor) promise() (limit, available int64, ok bool) {
+func (s *supervisor) promise(t *processType) (limit, available int64, ok bool) {
 	if s.budget == nil {
 		return 0, 0, false
 	}
@@ -307,7 +307,7 @@ func (s *supervisor) promise() (limit, available int64, ok bool) {
 		available -= limit - ceiling
 		limit = ceiling
 	}
-	if n, limited := budget.Rlimit(); limited && n < limit {
+	if n, limited := t.addressSpace(); limited && n < limit {
 		limit = n
 	}
 	if s.watches() {

@@ -66,11 +66,14 @@ func planText(c *supervisor.Config, p *place) string {
 	head.row("reserve", size(reserved(c, p.limit)), reserveText(c))
 	head.row("cpus", p.cpu.String(), p.cpu.LimitFrom)
 	head.row("grace", c.Grace.String())
+	if c.User != nil {
+		head.row("user", c.User.String(), "once what needs root is open")
+	}
 	types.row("TYPE", "WORKERS", "PORT", "RUN BY", "COMMAND")
 	for i := range c.Types {
 		t := &c.Types[i]
 		types.row(t.Name, t.Range.String(), portText(t), runBy(c, t), commandText(t))
-		notes += firstNote(t) + afterNote(c, t) + preforkNote(t) + autoNote(t, p) + demandNote(t)
+		notes += firstNote(t) + afterNote(c, t) + settingsNote(t) + preforkNote(t) + autoNote(t, p) + demandNote(t)
 	}
 	notes += limitsNote(c)
 	if notes != "" {
@@ -130,7 +133,7 @@ func runBy(c *supervisor.Config, t *supervisor.Type) string {
 // variable looks a variable up as the worker will have it. What is computed
 // when the worker starts is a number, or text without a blank.
 func variable(c *supervisor.Config, t *supervisor.Type, name string) (string, bool) {
-	for _, env := range [...][]string{t.Env, c.Env} {
+	for _, env := range [...][]string{t.Env, t.Login, c.Env} {
 		for i := len(env) - 1; i >= 0; i-- {
 			if value, ok := strings.CutPrefix(env[i], name+"="); ok {
 				return value, true

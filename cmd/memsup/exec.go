@@ -64,7 +64,7 @@ func become(f *supervisor.Foreground) error {
 	if n, err := strconv.Atoi(strings.TrimSpace(string(own))); err == nil && n < f.OOMScoreAdj {
 		_ = os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(f.OOMScoreAdj)), 0)
 	}
-	if os.Geteuid() == 0 && f.UID != 0 { // docker exec has come as root
+	if os.Geteuid() == 0 && f.UID != 0 && (f.Settings == nil || f.Settings.User == nil) { // docker exec has come as root
 		err := syscall.Setgroups(f.Groups)
 		if err == nil {
 			err = syscall.Setresgid(f.GID, f.GID, f.GID)
@@ -86,5 +86,5 @@ func become(f *supervisor.Foreground) error {
 		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
 		env = append(env, "TERM="+term)
 	}
-	return spawn.Become(f.Argv, env)
+	return spawn.Become(f.Argv, env, f.Settings)
 }

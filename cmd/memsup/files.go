@@ -90,6 +90,7 @@ func (l *loader) readEnv() error {
 	if err != nil {
 		return err
 	}
+	l.envFile = vars
 	inherited := len(l.env)
 	for _, v := range vars {
 		if strings.ContainsRune(v.Value, 0) {

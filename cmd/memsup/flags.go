@@ -49,6 +49,7 @@ var options = [...]option{
 	{name: "watch-files", kind: boolKind, usage: "reload Procfile, env file and memsup.toml when they change, as SIGHUP does", example: "true"},
 	{name: "run-release", kind: boolKind, usage: "run the type release once before the others start, where no platform does", example: "true"},
 	{name: "on-give-up", value: "WHAT", usage: `when a type gave up: exit or leave (default "exit")`, example: `"exit"`},
+	{name: "user", kind: intKind, value: "NAME", usage: "user that memsup becomes when it has opened what needs root, as NAME or NAME:GROUP (default: it stays who it is)", example: `"app"`},
 	{name: "subreaper", short: "s", kind: boolKind, usage: "adopt orphans where memsup is not PID 1 (default true)", example: "true"},
 	{name: "group", short: "g", kind: boolKind, usage: "send stop signals to the process group as well", example: "true"},
 	{name: "remap-exit", kind: listKind, value: "CODE", usage: "exit with 0 where the command exits with CODE", example: "143"},

@@ -68,11 +68,15 @@ type loader struct {
 	portAt  string           // FILE:LINE:COLUMN of a PORT that the env file sets
 	watch   bool             // the files are to be watched
 	release bool             // the type release is to run first
+
+	envFile  []procfile.Var // of the env file alone
+	accounts accounts
+	may      *powers // nil: nobody asked yet
 }
 
 // load reads the files and merges them with flags and environment.
 func (inv *invocation) load() (*supervisor.Config, error) {
-	l := &loader{settings: &settings{flags: inv.flags}, inv: inv}
+	l := &loader{settings: &settings{flags: inv.flags}, inv: inv, accounts: "/etc"}
 	if err := l.words(); err != nil {
 		return nil, err
 	}
@@ -90,6 +94,9 @@ func (inv *invocation) load() (*supervisor.Config, error) {
 		return nil, err
 	}
 	c.Env = l.env
+	if err := l.addUser(c); err != nil {
+		return nil, err
+	}
 	if err := l.addTypes(c); err != nil {
 		return nil, err
 	}

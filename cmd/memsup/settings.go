@@ -37,8 +37,12 @@ func mistakeAt(at, format string, args ...any) error {
 }
 
 // wrap names the setting in an error about its text. The column that a
-// procfile.Error has within the text is left out where from has one already.
+// procfile.Error has within the text is left out where from has one already. An
+// error that names its place, as that of one item of an array, stays as it is.
 func (s setting) wrap(err error) error {
+	if m := (*mistake)(nil); errors.As(err, &m) {
+		return err
+	}
 	if e := (*procfile.Error)(nil); s.inFile && errors.As(err, &e) {
 		return s.errorf("%s", e.Msg)
 	}

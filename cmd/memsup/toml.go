@@ -31,6 +31,7 @@ type typeTable struct {
 	uses     []entry
 	env      []entry
 	actuator []entry // of the table in its place
+	rlimits  []entry
 }
 
 // entry is one key, with its table, and its value.

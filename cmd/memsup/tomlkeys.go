@@ -34,7 +34,14 @@ var typeKeys = [...]typeKey{
 	{name: "restart_order", example: `"start-first"`},
 	{name: "start_limit", example: `"5/60s"`},
 	{name: "after", kind: listKind, example: `["db"]`},
-	{name: "user", example: `"app"`},
+	{name: "user", kind: intKind, example: `"app"`},
+	{name: "group", kind: intKind, example: `"app"`},
+	{name: "directory", example: `"/srv/app"`},
+	{name: "umask", example: `"0027"`},
+	{name: "nice", kind: intKind, example: "5"},
+	{name: "rlimits", table: true},
+	{name: "ambient_capabilities", kind: listKind, example: `["NET_BIND_SERVICE"]`},
+	{name: "no_new_privileges", kind: boolKind, example: "true"},
 	{name: "env", table: true},
 }
 
@@ -218,6 +225,8 @@ func (t *typeTable) add(e *entry) error {
 			return t.addActuator(e)
 		case name == "uses":
 			return t.addUse(e)
+		case name == "rlimits":
+			return t.addRlimit(e)
 		case len(e.path) > 2 || e.kind == unstable.Table:
 			return e.keyErrorf("%s is no table; write %[1]s = %s", name, key.example)
 		default:

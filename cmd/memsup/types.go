@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -158,6 +157,9 @@ func (l *loader) configure(t *supervisor.Type) error {
 	if err := l.file.typeTable(t.Name).orderRestarts(t); err != nil {
 		return err
 	}
+	if err := l.addSettings(t); err != nil {
+		return err
+	}
 	return checkPorts(t)
 }
 
@@ -213,7 +215,7 @@ func (l *loader) checkProgram(t *supervisor.Type) error {
 
 // variableOf looks a variable up as a worker of the type will have it.
 func (l *loader) variableOf(t *supervisor.Type) func(name string) (string, bool) {
-	env := append(slices.Clone(l.env), t.Env...)
+	env := l.envOf(t)
 	return func(name string) (string, bool) {
 		if name == "PORT" || name == "PS" {
 			return "0", true
@@ -224,7 +226,20 @@ func (l *loader) variableOf(t *supervisor.Type) func(name string) (string, bool)
 
 // find says whether the type's environment has a program.
 func (l *loader) find(program string, t *supervisor.Type) error {
-	return spawn.Find(program, append(slices.Clone(l.env), t.Env...))
+	dir := ""
+	if t.Settings != nil {
+		dir = t.Settings.Dir
+	}
+	return spawn.Find(dir, program, l.envOf(t))
+}
+
+// envOf is what is known of the environment of a type's workers.
+func (l *loader) envOf(t *supervisor.Type) []string {
+	env := slices.Clone(l.env)
+	if t.Login != nil {
+		env = supervisor.LogIn(env, t.Login)
+	}
+	return append(env, t.Env...)
 }
 
 // apply gives t what the table says, but for the number of workers, which
@@ -232,6 +247,9 @@ func (l *loader) find(program string, t *supervisor.Type) error {
 func (table *typeTable) apply(t *supervisor.Type) error {
 	for _, key := range table.keys {
 		e := table.values[key]
+		if key == "rlimits" {
+			continue
+		}
 		if key == "actuator" {
 			var err error
 			if t.Prefork, err = table.prefork(); err != nil {
@@ -242,6 +260,9 @@ func (table *typeTable) apply(t *supervisor.Type) error {
 		if err := apply(t, &e); err != nil {
 			return e.setting().wrap(err)
 		}
+	}
+	if err := table.applyRlimits(t); err != nil {
+		return err
 	}
 	for _, e := range table.env {
 		t.Env = append(t.Env, e.key()+"="+e.text)
@@ -283,8 +304,8 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.StartLimit, t.StartPeriod = limit.count, limit.period
 	case "after":
 		t.After = e.names()
-	case "user":
-		err = errors.New("user is not supported by this version; remove it")
+	case "user", "group", "directory", "umask", "nice", "ambient_capabilities", "no_new_privileges":
+		err = applyProcess(t, e)
 	}
 	return err
 }
