@@ -20,6 +20,7 @@ var (
 	pumaImage     = image{name: "puma", dir: "../../examples/docker/puma", programs: []string{"memsup"}}
 	workersImage  = image{name: "workers", dir: "testdata/workers", programs: []string{"memsup", "web", "worker", "stress"}}
 	initsImage    = image{name: "inits", dir: "testdata/inits", programs: []string{"stress"}}
+	usersImage    = image{name: "users", dir: "testdata/users", programs: []string{"memsup"}}
 	truthImage    = image{name: "truth", dir: "testdata/truth", programs: []string{"truth"}}
 	linkedImage   = image{name: "linked", dir: "testdata/linked", programs: []string{"memsup"}, from: &initsImage}
 )
