@@ -25,11 +25,13 @@ import (
 type extent struct {
 	rounds, pairs, orphans, instances, count int
 	settle, watch                            time.Duration
+	shares                                   int // pairs of loads, each so long
+	load                                     time.Duration
 }
 
 var (
-	full  = extent{rounds: 400, pairs: 15, orphans: 20000, instances: 15, count: 15, settle: 30 * time.Second, watch: 20 * time.Second}
-	quick = extent{rounds: 15, pairs: 2, orphans: 500, instances: 1, count: 2, settle: time.Second, watch: time.Second}
+	full  = extent{rounds: 400, pairs: 15, orphans: 20000, instances: 15, count: 15, settle: 30 * time.Second, watch: 20 * time.Second, shares: 9, load: 5 * time.Second}
+	quick = extent{rounds: 15, pairs: 2, orphans: 500, instances: 1, count: 2, settle: time.Second, watch: time.Second, shares: 1, load: time.Second}
 )
 
 func main() {
@@ -108,6 +110,13 @@ func bench(e extent, path string) error {
 	fmt.Printf("%d CPUs, %s. ", runtime.NumCPU(), time.Now().Format(time.DateOnly))
 	fmt.Println("Medians, and in brackets the 10th and 90th percentiles. After a program's own figure: memsup's divided by it, the median of pairs measured in turns.")
 	fmt.Printf("\n%s", processes)
+	shared, err := sharing(e, path, dir)
+	if err != nil {
+		return err
+	}
+	if shared != nil {
+		fmt.Printf("\n%s", shared)
+	}
 	library := newTable("containerd/cgroups")
 	if err := size(library, path); err != nil {
 		return err
