@@ -30,6 +30,9 @@ func (s *Spec) order(path string, goes bool) []string {
 	if s.ListenPID {
 		words = append(words, "listen-pid")
 	}
+	if s.WatchdogPID {
+		words = append(words, "watchdog-pid")
+	}
 	if s.Foreground {
 		words = append(words, "foreground")
 	}
@@ -44,6 +47,7 @@ type order struct {
 	ignored, blocked                SignalSet
 	cgroup                          int // the descriptor of a cgroup.procs; 0 is none
 	listenPID, foreground, terminal bool
+	watchdogPID                     bool
 	settings                        Settings
 	path                            string
 	argv                            []string
@@ -62,6 +66,8 @@ func parseOrder(words []string) (o order, err error) {
 			o.cgroup, err = strconv.Atoi(value)
 		case "listen-pid":
 			o.listenPID = true
+		case "watchdog-pid":
+			o.watchdogPID = true
 		case "foreground":
 			o.foreground = true
 		case "terminal":
@@ -102,6 +108,9 @@ func Shim(args []string) {
 	}
 	if o.listenPID {
 		env = append(env, "LISTEN_PID="+strconv.Itoa(os.Getpid()))
+	}
+	if o.watchdogPID {
+		env = append(env, "WATCHDOG_PID="+strconv.Itoa(os.Getpid()))
 	}
 	if o.foreground {
 		foreground()

@@ -30,6 +30,8 @@ type Spec struct {
 	Foreground bool
 	// ListenPID adds LISTEN_PID=<its own pid> to its environment.
 	ListenPID bool
+	// WatchdogPID adds WATCHDOG_PID=<its own pid> to its environment.
+	WatchdogPID bool
 	// Terminal makes the terminal behind descriptor 0, where it is one and no
 	// other session has it, the controlling terminal of the new session.
 	Terminal bool
@@ -97,7 +99,7 @@ func Start(s *Spec) (pid int, err error) {
 // writes itself to.
 func (s *Spec) fork(path string, clone bool, procs int) (pid int, err error) {
 	argv, files, dir := s.Argv, s.Files, s.Settings.dir()
-	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.Terminal || procs >= 0 || s.Settings.shim() {
+	if Ignored&^untouched|Blocked != 0 || s.Foreground || s.ListenPID || s.WatchdogPID || s.Terminal || procs >= 0 || s.Settings.shim() {
 		if procs >= 0 {
 			files = append(slices.Clip(files), uintptr(procs))
 		}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("SPAWN_TEST")
 		s := &Spec{
 			Argv: os.Args[1:], Env: append(os.Environ(), "KEPT=yes"), Files: []uintptr{0, 1, 2},
-			Group: true, ListenPID: os.Getenv("LISTEN_FDS") != "",
+			Group: true, ListenPID: os.Getenv("LISTEN_FDS") != "", WatchdogPID: os.Getenv("WATCHDOG_USEC") != "",
 		}
 		if text := os.Getenv("SPAWN_SETTINGS"); text != "" {
 			if err := json.Unmarshal([]byte(text), &s.Settings); err != nil {
@@ -92,6 +92,13 @@ func TestEntrySeesEverySignal(t *testing.T) {
 
 func TestListenPIDIsTheProgramsOwn(t *testing.T) {
 	if got := started(t, "", []string{"LISTEN_FDS=1"}, "sh", "-c", `[ "$LISTEN_PID" = $$ ] && echo $KEPT`); got != "yes" {
+		t.Errorf("got %q, want yes", got)
+	}
+}
+
+func TestWatchdogPIDIsTheProgramsOwn(t *testing.T) {
+	const show = `[ "$WATCHDOG_PID" = $$ ] && echo "$KEPT${LISTEN_PID-}"`
+	if got := started(t, "", []string{"WATCHDOG_USEC=1"}, "sh", "-c", show); got != "yes" {
 		t.Errorf("got %q, want yes", got)
 	}
 }
