@@ -168,6 +168,12 @@ type Type struct {
 	// Ready is how long after its start a worker counts as ready; zero waits
 	// until its memory settled.
 	Ready time.Duration
+	// ReadyWhen, in place of Ready, is what tells that a worker is ready; one that
+	// is not within ReadyTimeout is stopped. Alive is what tells that a ready one
+	// still is.
+	ReadyWhen, Alive Check
+	ReadyTimeout     time.Duration
+	PreStop          PreStop
 
 	// StartFirst has a worker that is replaced run until the one in its place is
 	// ready, where memory holds both.

@@ -18,6 +18,7 @@ func (s *supervisor) sleep() time.Duration {
 		next = min(next, s.metrics.due)
 	}
 	next = s.nextDemand(next)
+	next = s.nextHealth(next)
 	if c := &s.children; !c.remain {
 		next = min(next, now+longestLook)
 	} else if !c.asked {
@@ -50,6 +51,7 @@ func (s *supervisor) sleep() time.Duration {
 // expire acts on deadlines that have passed.
 func (s *supervisor) expire(now time.Duration) {
 	s.cutErrands(now)
+	s.expireHealth(now)
 	for t := range s.everyType() {
 		if t.prefork != nil {
 			s.expireStep(t, now)
@@ -60,10 +62,7 @@ func (s *supervisor) expire(now time.Duration) {
 				s.log.warn("did not end in time: SIGKILL", "worker", w.name, "after", now-w.asked)
 				s.killWorker(w)
 			case w.state == starting && w.timed() && now >= w.since+t.Ready:
-				// What was measured is from when it was still growing.
-				w.measured, w.bytes, w.growth, w.measureFrom = false, 0, 0, now
-				s.nextLook = now
-				s.becomeReady(w, "ran for "+t.Ready.String())
+				s.readyNow(w, now, "ran for "+t.Ready.String())
 			}
 		}
 	}

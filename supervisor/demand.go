@@ -3,7 +3,6 @@ package supervisor
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,11 +134,10 @@ func (s *supervisor) inquire(now time.Duration) {
 	}
 }
 
-// errandEnvironment is what a worker of the type would be given, but for the
-// shared socket.
+// errandEnvironment is what a worker of the type would be given, but for what
+// speaks to one process alone.
 func (s *supervisor) errandEnvironment(t *processType) ([]string, error) {
-	env, err := s.environment(&worker{typ: t, index: 1, name: t.Name})
-	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "LISTEN_") }), err
+	return s.environmentBeside(&worker{typ: t, index: 1, name: t.Name})
 }
 
 // demanded takes in a command's answer. An error is said once until it is well

@@ -99,7 +99,7 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 	if !slices.Contains(s.leaving, w.typ) {
 		s.exits = append(s.exits, policy.Exit{
 			Type: w.typ.index, Index: w.index,
-			Ready: was == ready, OOM: oom || together, Asked: was == stopping, Grown: w.grown, Extra: w.replaces != nil,
+			Ready: was == ready, OOM: oom || together, Asked: was == stopping && !w.health.late, Grown: w.grown, Extra: w.replaces != nil,
 		})
 	}
 	s.decide, s.nextLook = true, now
@@ -120,9 +120,17 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 			s.dropWorker(w)
 			return
 		}
+		fault := w.health.fault
+		if fault != "" && !oom {
+			w.lastExit = fault
+		}
+		if w.health.late && !oom {
+			s.endedEarly(w, max(1, exitCode(status)))
+			return
+		}
 		w.restarts++
 		w.state, w.until = backoff, now
-		if w.delays > 0 {
+		if w.delays > 0 || fault != "" {
 			w.until += w.delay()
 		}
 		return
@@ -300,7 +308,8 @@ func (s *supervisor) killedTogether(w *worker) bool {
 
 // becomeReady notes that a worker can be counted on.
 func (s *supervisor) becomeReady(w *worker, why string) {
-	w.state, w.grown = ready, false
+	w.state, w.grown, w.unwell = ready, false, false
+	w.health.begins(s.now())
 	w.early, w.delays = nil, 0
 	s.takeOver(w)
 	s.decide = true

@@ -73,6 +73,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "watcher" {
 		watchPressure(os.Args[2])
 	}
+	if len(os.Args) > 1 && os.Args[1] == "notifier" {
+		notify(os.Args[2:])
+	}
+	if len(os.Args) > 1 && os.Args[1] == "server" {
+		serveHTTP(os.Args[2:])
+	}
 	if name := os.Getenv("SUPERVISOR_SCENARIO"); name != "" {
 		c := &Config{
 			Env: os.Environ(), Grace: time.Minute, Drain: time.Minute, ReservePercent: 10,
@@ -80,7 +86,11 @@ func TestMain(m *testing.M) {
 		}
 		scenarios[name](c, os.Args[1:])
 		for _, option := range strings.Fields(os.Getenv("SUPERVISOR_OPTIONS")) {
-			options[option](c)
+			if f := options[option]; f != nil {
+				f(c)
+			} else {
+				healthOptions[option](c)
+			}
 		}
 		os.Exit(Run(c))
 	}

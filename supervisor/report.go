@@ -120,7 +120,7 @@ func (s *supervisor) typeStatus(t *processType) TypeStatus {
 		if w.alive() {
 			st.Running++
 		}
-		if w.state == ready {
+		if w.state == ready && !w.health.leaving {
 			st.Ready++
 		}
 		if w.state == finished && !w.gaveUp {
@@ -166,6 +166,9 @@ func (w *worker) status(now time.Duration) Worker {
 	}
 	if !w.alive() {
 		return st
+	}
+	if text := w.health.text; text != "" {
+		st.StatusText = &text
 	}
 	pid := w.pid
 	st.PID, st.UptimeMS = &pid, (now - w.since).Milliseconds()

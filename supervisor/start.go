@@ -93,6 +93,7 @@ func (s *supervisor) spec(w *worker) (*spawn.Spec, error) {
 	if spec.Argv == nil {
 		spec.Argv, w.shell = commandLine(t.Command, env)
 	}
+	spec.WatchdogPID = t.watchdog() > 0 && !w.shell // what a shell starts has another pid
 	if c := s.c.Command; c != nil {
 		spec.Session = c.Session
 		spec.Default = c.DefaultSignals
@@ -157,6 +158,7 @@ func (s *supervisor) files(w *worker, spec *spawn.Spec) (done func(started bool)
 var Served = [...]string{
 	"MEM_LIMIT", "MEM_AVAILABLE", "MEM_SHARE", "CPU_LIMIT", "PORT", "PS", "MEMSUP_SOCKET",
 	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
+	"WATCHDOG_USEC", "WATCHDOG_PID",
 }
 
 // environment is the worker's environment at this moment.
@@ -211,6 +213,7 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 	if path := s.relay.socket(); path != "" {
 		env = append(env, "MEMORY_PRESSURE_WATCH="+path)
 	}
+	env = s.notifyVariables(env, t)
 	if t.listen >= 0 {
 		env = append(env, "LISTEN_FDS=1", "LISTEN_FDNAMES="+t.Name)
 	}

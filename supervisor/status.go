@@ -62,6 +62,8 @@ type Worker struct {
 	CPU      *float64 `json:"cpu"`  // percent of one CPU since the look before, the first time since its start
 	Restarts int      `json:"restarts"`
 	LastExit *string  `json:"last_exit"`
+	// StatusText is what the worker says of itself, STATUS= of sd_notify(3).
+	StatusText *string `json:"status_text"`
 }
 
 // Decision is one thing that memsup did, or in observe mode would have done.

@@ -29,7 +29,9 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 	}
 	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+s.drainOf(w.typ), false
 	w.part()
-	s.signalWorker(w, w.stopSignal())
+	if !s.holdBack(w) {
+		s.signalWorker(w, w.stopSignal())
+	}
 	s.log.info("stopping", "worker", w.name, "pid", w.pid, "reason", reason)
 	s.decide = true
 }
@@ -44,6 +46,9 @@ func (s *supervisor) drainOf(t *processType) time.Duration {
 
 // stopSignal is what the worker is stopped by.
 func (w *worker) stopSignal() unix.Signal {
+	if w.health.aborts {
+		return unix.SIGABRT
+	}
 	if w.master != nil && w.typ.Prefork.StopSignal != 0 {
 		return w.typ.Prefork.StopSignal
 	}
@@ -63,7 +68,7 @@ func (s *supervisor) signalWorker(w *worker, sig unix.Signal) {
 		target = -w.pid
 	}
 	_ = s.sys.kill(target, sig)
-	if sig == unix.SIGTERM || sig == w.typ.StopSignal {
+	if sig == unix.SIGTERM || sig == w.stopSignal() {
 		_ = s.sys.kill(target, unix.SIGCONT)
 	}
 }

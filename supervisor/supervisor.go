@@ -108,6 +108,8 @@ type supervisor struct {
 	hearing   []chan Decision // clients of GET /v1/events
 	control   *control
 	relay     *relay
+	notifier  *notifier
+	probed    chan probed   // nil before the first check that is made beside the loop
 	gone      chan struct{} // closed when the loop has ended
 
 	signals   chan unix.Signal
@@ -176,6 +178,7 @@ func Run(c *Config) (code int) {
 		return 2
 	}
 	defer s.close()
+	s.openNotifier()
 	if s.watches() {
 		s.listen()
 		s.divide()
@@ -253,6 +256,10 @@ func (s *supervisor) await() {
 		s.sampled(m)
 	case a := <-s.errands.answers:
 		s.answered(a)
+	case n := <-s.notifier.notifications():
+		s.notified(n)
+	case p := <-s.probed:
+		p.done(p.err)
 	case r := <-s.reloads:
 		s.reloaded(r.c, r.err)
 	case err := <-s.watched.Changes():
@@ -296,6 +303,7 @@ func (s *supervisor) step() {
 	s.roll(now)
 	s.reconcile(now)
 	s.inquire(now)
+	s.checkWorkers(now)
 	if s.nothingLeft() {
 		s.end(s.failed)
 		s.finish(now)
@@ -376,4 +384,5 @@ func (s *supervisor) close() {
 	close(s.gone)
 	s.control.close()
 	s.relay.close()
+	s.notifier.close()
 }

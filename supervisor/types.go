@@ -59,6 +59,7 @@ func (s *supervisor) setTypes(config *Config) error {
 			t.release++
 		}
 		changed = changed || !slices.Equal(old.env, t.env)
+		changed = changed || old.notifies() != t.notifies() || old.watchdog() != t.watchdog()
 		if t.before = old.before; changed && t.before == nil {
 			t.before = &known{old.Type, old.env}
 		}
@@ -168,6 +169,7 @@ func (s *supervisor) reloaded(c *Config, err error) {
 		s.log.error("cannot reload: nothing was changed", "error", err)
 		return
 	}
+	s.openNotifier()
 	// What was decided at the start stays: outputs, the socket, the log, the
 	// recording.
 	c.Prefix, c.Color, c.Control, c.LogLevel, c.LogJSON = s.c.Prefix, s.c.Color, s.c.Control, s.c.LogLevel, s.c.LogJSON

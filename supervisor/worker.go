@@ -60,6 +60,8 @@ type worker struct {
 	roll    bool          // to be restarted, in its turn
 	trial   bool          // its start is part of a rolling restart, and it was not ready since
 	crowded bool          // not started until a limit holds it, or its type is held no longer
+	unwell  bool          // restarted because it was not alive, not ready since
+	health  health        // of its process
 	settle  policy.Settling
 	outputs []*output
 
@@ -250,6 +252,7 @@ func (w *worker) begin(pid int, now time.Duration) {
 	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
 	w.swap, w.high, w.load, w.mark = 0, 0, nil, mark{}
+	w.health = health{}
 }
 
 // keeps says whether the worker is a master, which is ready when the number of
@@ -258,5 +261,5 @@ func (w *worker) keeps() bool { return w.typ.prefork != nil && w.master == nil }
 
 // timed says whether the worker is ready some time after its start, and settles
 // whether it is when its memory settled.
-func (w *worker) timed() bool   { return w.typ.Ready > 0 && !w.keeps() }
-func (w *worker) settles() bool { return w.typ.Ready == 0 && !w.keeps() }
+func (w *worker) timed() bool   { return w.typ.Ready > 0 && !w.asks() && !w.keeps() }
+func (w *worker) settles() bool { return w.typ.Ready == 0 && !w.asks() && !w.keeps() }

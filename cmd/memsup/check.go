@@ -73,7 +73,7 @@ func planText(c *supervisor.Config, p *place) string {
 	for i := range c.Types {
 		t := &c.Types[i]
 		types.row(t.Name, t.Range.String(), portText(t), runBy(c, t), commandText(t))
-		notes += firstNote(t) + afterNote(c, t) + settingsNote(t) + preforkNote(t) + autoNote(t, p) + demandNote(t)
+		notes += firstNote(t) + afterNote(c, t) + settingsNote(t) + preforkNote(t) + autoNote(t, p) + demandNote(t) + healthNote(t)
 	}
 	notes += limitsNote(c)
 	if notes != "" {

@@ -143,7 +143,11 @@ func TestExamples(t *testing.T) {
 		if key.table || slices.Contains(ofThePlace, key.name) {
 			continue
 		}
-		if err := os.WriteFile("memsup.toml", []byte("[web]\n"+key.name+" = "+key.example+"\n"), 0o644); err != nil {
+		text := "[web]\n" + key.name + " = " + key.example + "\n"
+		if key.name == "ready_timeout" {
+			text += "ready = \"notify\"\n" // which it is for
+		}
+		if err := os.WriteFile("memsup.toml", []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		inv, _ := newInvocation()

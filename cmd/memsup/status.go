@@ -197,15 +197,19 @@ func asIs(s string) string { return s }
 func workersTable(s *supervisor.Status) *table {
 	t := &table{}
 	peaks := slices.ContainsFunc(s.Workers, func(w supervisor.Worker) bool { return w.Peak != nil })
-	row := func(peak string, cells ...string) {
+	texts := slices.ContainsFunc(s.Workers, func(w supervisor.Worker) bool { return w.StatusText != nil })
+	row := func(peak, text string, cells ...string) {
 		if peaks {
 			cells = slices.Insert(cells, 5, peak)
 		}
+		if texts {
+			cells = append(cells, text)
+		}
 		t.row(cells...)
 	}
-	row("PEAK", "WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
+	row("PEAK", "STATUS TEXT", "WORKER", "PID", "STATE", "UP", "MEMORY", "CPU", "RESTARTS", "LAST EXIT")
 	for _, w := range s.Workers {
-		row(optional(w.Peak, size), w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
+		row(optional(w.Peak, size), optional(w.StatusText, asIs), w.Name, optional(w.PID, strconv.Itoa), w.State, span(w.UptimeMS), optional(w.Memory, size),
 			optional(w.CPU, percent), strconv.Itoa(w.Restarts), optional(w.LastExit, asIs))
 	}
 	return t

@@ -48,6 +48,9 @@ func (l *loader) addTypes(c *supervisor.Config) error {
 		if err := l.checkDemandProgram(&c.Types[i]); err != nil {
 			return err
 		}
+		if err := l.checkHealth(c, &c.Types[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -287,7 +290,13 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 	case "listen":
 		t.Listen, err = parseListen(e.text, t.Port)
 	case "ready":
-		t.Ready, err = parseReady(e.text)
+		t.Ready, t.ReadyWhen, err = parseReady(e.text)
+	case "ready_timeout":
+		t.ReadyTimeout, err = parsePositive(e.text)
+	case "alive":
+		t.Alive, err = parseAlive(e.text)
+	case "pre_stop":
+		t.PreStop, err = parsePreStop(e.text)
 	case "demand":
 		t.Demand, t.DemandCommand, err = parseDemand(e.text)
 	case "stop_signal":
@@ -308,18 +317,6 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		err = applyProcess(t, e)
 	}
 	return err
-}
-
-// parseReady gives how long after its start a worker is ready; zero waits
-// until its memory settled.
-func parseReady(s string) (time.Duration, error) {
-	if s == "settled" {
-		return 0, nil
-	}
-	if s != "" && (s[0] == '-' || '0' <= s[0] && s[0] <= '9') {
-		return parsePositive(s)
-	}
-	return 0, fmt.Errorf("%q is not supported by this version; write \"settled\", or a duration such as \"2s\"", s)
 }
 
 func parseRestartOrder(s string) (startFirst bool, err error) {
