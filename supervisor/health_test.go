@@ -358,6 +358,7 @@ func TestChecksAreDue(t *testing.T) {
 	for _, e := range p.errands.byPID {
 		p.end(w, 0)
 		p.start(w)
+		p.becomeReady(w, "the test says so")
 		e.done("", errors.New("too late"))
 		break
 	}
