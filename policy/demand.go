@@ -40,9 +40,9 @@ func (d *Demand) UnmarshalText(text []byte) error {
 
 // Measure is what was measured of the demand for one type.
 type Measure struct {
-	// Waiting is how many connections wait in the accept queue of the type's
-	// socket, and Room how many it holds: tcpi_unacked and tcpi_sacked of a
-	// listening socket. A Room of zero is not measured.
+	// Waiting is how many connections wait in the accept queues of the type's
+	// sockets, and Room how many these hold: tcpi_unacked and tcpi_sacked of a
+	// listening TCP socket. A Room of zero is not measured.
 	Waiting, Room int
 	// Busy is the mean share of one processor that the type's ready workers
 	// used over some seconds, in thousandths; for Backlog and Busyness.

@@ -156,9 +156,9 @@ type Type struct {
 	// Port is the PORT of worker 1; each further worker has one more. Zero
 	// gives no PORT.
 	Port int
-	// Listen is the address of a TCP socket opened once and inherited by
-	// every worker, as tcp://HOST:PORT; empty is none.
-	Listen string
+	// Listen are the sockets that memsup opens and every worker inherits, in
+	// this order; no two types have the same address.
+	Listen []Socket
 
 	// Prefork says that the type's one process is a master which keeps the
 	// workers by itself, as gunicorn and puma do; Range is then theirs. Nil:

@@ -116,24 +116,10 @@ func listenUnix(path string, private bool) (fd int, err error) {
 			return -1, err
 		}
 	}
-	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
+	if fd, err = bindUnix(path, unix.SOCK_NONBLOCK); err != nil {
+		return -1, &os.PathError{Op: "listen on", Path: path, Err: err}
 	}
-	address := &unix.SockaddrUnix{Name: path}
-	err = unix.Bind(fd, address)
-	if err == unix.EADDRINUSE {
-		if err = abandoned(path); err != nil {
-			unix.Close(fd)
-			return -1, err
-		}
-		os.Remove(path)
-		err = unix.Bind(fd, address)
-	}
-	if err == nil {
-		err = unix.Chmod(path, 0o666)
-	}
-	if err == nil {
+	if err = unix.Chmod(path, 0o666); err == nil {
 		err = unix.Listen(fd, clients)
 	}
 	if err != nil {
@@ -147,14 +133,14 @@ func listenUnix(path string, private bool) (fd int, err error) {
 // nobody listens on.
 func abandoned(path string) error {
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s is there and is not a socket", path)
+		return errors.New("what is there is not a socket")
 	}
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		c.Close()
 	}
 	if !errors.Is(err, unix.ECONNREFUSED) {
-		return fmt.Errorf("%s belongs to another memsup", path)
+		return errors.New("another process listens there")
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func TestQuotaChanges(t *testing.T) {
 	defer b.Close()
 	s := &supervisor{c: &Config{}, budget: b, begin: time.Now()}
 	s.sys.memory = b.Read
-	web := &processType{Type: Type{Name: "web", Range: procfile.Range{Min: 1, Auto: true}}, listen: 3}
+	web := &processType{Type: Type{Name: "web", Range: procfile.Range{Min: 1, Auto: true}}}
 	s.types = []*processType{web}
 	for _, step := range []struct {
 		at      time.Duration

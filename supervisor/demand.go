@@ -56,9 +56,9 @@ func (s *supervisor) fillDemand() {
 	}
 	for _, t := range s.types {
 		m := t.demand.Measure
-		if t.Demand == policy.Backlog && t.listen >= 0 {
+		if t.Demand == policy.Backlog {
 			var err error
-			if m.Waiting, m.Room, err = backlog(t.listen); err != nil {
+			if m.Waiting, m.Room, err = t.backlog(); err != nil {
 				s.once("backlog", "cannot tell how many connections wait", "type", t.Name, "error", err)
 			}
 		}

@@ -18,11 +18,12 @@ import (
 // The kernel tells how many connections wait on a socket that memsup holds.
 func TestBacklog(t *testing.T) {
 	for _, address := range []string{"tcp://127.0.0.1:0", "tcp://:0"} {
-		fd, err := listen(address)
+		opened, err := openSocket(Socket{Address: address})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer unix.Close(fd)
+		defer opened.close()
+		fd := opened.fd
 		if n, room, err := backlog(fd); n != 0 || room == 0 || err != nil {
 			t.Fatalf("%s: %d of %d, %v, before anybody connects", address, n, room, err)
 		}
@@ -119,7 +120,7 @@ func TestBacklogAsksForWorkers(t *testing.T) {
 // A command names the number; it is given what a worker is, but not the socket,
 // and goes first when memory ends.
 func TestCommandAsksForWorkers(t *testing.T) {
-	t.Setenv("DEMAND", `until [ $(cat /proc/self/oom_score_adj) = 1000 ]; do :; done; [ -z "$LISTEN_FDS" ] && [ ! -e /proc/self/fd/3 ] && [ $PS = web ] && echo 3`)
+	t.Setenv("DEMAND", `until [ $(cat /proc/self/oom_score_adj) = 1000 ]; do :; done; [ -z "$LISTEN_FDS$EINHORN_FDS$EINHORN_FD_0" ] && [ ! -e /proc/self/fd/3 ] && [ $PS = web ] && echo 3`)
 	r := launch(t, "procfile", "listen ready-now to-four command", `web=echo $PS; exec sleep 1000`)
 	r.wantAnyOrder("web.1", "web.2", "web.3")
 	st := r.status()
@@ -317,16 +318,14 @@ func TestDemandKeepsTheLastNumber(t *testing.T) {
 func TestReloadKeepsDemand(t *testing.T) {
 	s := &supervisor{c: &Config{}}
 	kind := Type{Name: "web", Demand: policy.Number, DemandCommand: "echo 3"}
-	if err := s.setTypes(&Config{Types: []Type{kind}}); err != nil {
-		t.Fatal(err)
-	}
+	s.setTypes(&Config{Types: []Type{kind}}, nil)
 	before := s.types[0].demand
-	if err := s.setTypes(&Config{Types: []Type{kind}}); err != nil || s.types[0].demand != before {
-		t.Error("what was measured is forgotten", err)
+	if s.setTypes(&Config{Types: []Type{kind}}, nil); s.types[0].demand != before {
+		t.Error("what was measured is forgotten")
 	}
 	kind.DemandCommand = "echo 4"
-	if err := s.setTypes(&Config{Types: []Type{kind}}); err != nil || s.types[0].demand == before {
-		t.Error("the old command's answer counts for the new one", err)
+	if s.setTypes(&Config{Types: []Type{kind}}, nil); s.types[0].demand == before {
+		t.Error("the old command's answer counts for the new one")
 	}
 }
 
@@ -350,15 +349,15 @@ func TestBusyWorkersAreMeasured(t *testing.T) {
 }
 
 func TestFillDemand(t *testing.T) {
-	fd, err := listen("tcp://127.0.0.1:0")
+	opened, err := openSocket(Socket{Address: "tcp://127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer opened.close()
 	s := &supervisor{c: &Config{}, types: []*processType{
-		{listen: -1, demand: &demand{}},
-		{Type: Type{Demand: policy.Backlog}, listen: fd, demand: &demand{Measure: policy.Measure{Busy: 7, At: 9}}},
-		{Type: Type{Demand: policy.Number}, listen: -1, demand: &demand{Measure: policy.Measure{Number: 3, At: 8}}},
+		{demand: &demand{}},
+		{Type: Type{Demand: policy.Backlog}, sockets: []*socket{opened}, demand: &demand{Measure: policy.Measure{Busy: 7, At: 9}}},
+		{Type: Type{Demand: policy.Number}, demand: &demand{Measure: policy.Measure{Number: 3, At: 8}}},
 	}}
 	s.cpu.Limit = 1500
 	if s.fillDemand(); len(s.obs.Demand) > 0 {

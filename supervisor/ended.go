@@ -251,6 +251,7 @@ func (s *supervisor) again(w *worker, code int, oom bool) {
 // finishSlot ends a slot for good. The policy no longer counts it.
 func (s *supervisor) finishSlot(w *worker) {
 	w.state = finished
+	w.letGo(everySocket)
 	s.configurePolicy()
 }
 

@@ -23,7 +23,7 @@ func TestReloadIsNotLost(t *testing.T) {
 			t.Fatalf("files were read %d times, want 2", n)
 		}
 		r := <-s.reloads
-		s.reloaded(r.c, r.err)
+		s.reloaded(r)
 	}
 	if s.reloading {
 		t.Error("files are read a third time")

@@ -70,6 +70,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "master" {
 		keepWorkers(os.Args[2:])
 	}
+	if len(os.Args) > 1 && os.Args[1] == "sharer" {
+		serveSockets()
+	}
 	if len(os.Args) > 1 && os.Args[1] == "watcher" {
 		watchPressure(os.Args[2])
 	}
@@ -135,10 +138,26 @@ var options = map[string]func(c *Config){
 	"limit-1":     func(c *Config) { c.each(func(t *Type) { t.StartLimit = 1 }) },
 	"ready-now":   func(c *Config) { c.each(func(t *Type) { t.Ready = time.Nanosecond }) },
 	"two":         func(c *Config) { c.each(func(t *Type) { t.Range = procfile.Range{Min: 2, Max: 2} }) },
-	"listen":      func(c *Config) { c.each(func(t *Type) { t.Listen = "tcp://127.0.0.1:0" }) },
+	"listen":      func(c *Config) { c.each(func(t *Type) { t.Listen = []Socket{{Address: "tcp://127.0.0.1:0"}} }) },
 	"group":       func(c *Config) { c.Group = true },
 	"remap-7":     func(c *Config) { c.Remap = []int{7} },
 	"rewrite":     func(c *Config) { c.Rewrite = map[unix.Signal]unix.Signal{unix.SIGTERM: unix.SIGUSR1} },
+	"sockets": func(c *Config) {
+		c.each(func(t *Type) {
+			t.Listen = []Socket{{Address: "tcp://127.0.0.1:0", Name: "net"}, {Address: "unix://" + c.Control + ".web", Mode: 0o600}}
+		})
+	},
+	"reuseport": func(c *Config) {
+		c.each(func(t *Type) { t.Listen = []Socket{{Address: "tcp://127.0.0.1:0", ReusePort: true}} })
+	},
+	"renamed": func(c *Config) {
+		c.Reload = func() (*Config, error) {
+			next := *c
+			next.Types = slices.Clone(c.Types)
+			next.each(func(t *Type) { t.Listen = []Socket{{Address: t.Listen[0].Address, Name: "other"}} })
+			return &next, nil
+		}
+	},
 	"forgetful": func(c *Config) {
 		c.Reload = func() (*Config, error) {
 			next := *c

@@ -206,7 +206,7 @@ func examine(t *testing.T, n int, c Type) *patient {
 	}
 	c.Name, c.StopSignal, c.StartLimit, c.StartPeriod = "web", unix.SIGTERM, 2, time.Hour
 	c.Range = procfile.Range{Min: n, Max: n}
-	p.typ = &processType{Type: c, listen: -1, demand: &demand{}}
+	p.typ = &processType{Type: c, demand: &demand{}}
 	p.types = []*processType{p.typ}
 	for range n {
 		w := p.typ.add()

@@ -128,6 +128,7 @@ func (s *supervisor) brake(w *worker) {
 func (s *supervisor) dropWorker(w *worker) {
 	w.part()
 	w.typ.drop(w)
+	w.letGo(everySocket)
 	if w.leaf != nil {
 		s.spent = append(s.spent, w.leaf)
 	}

@@ -112,6 +112,7 @@ func (s *supervisor) replace(w *worker, a *policy.Action) {
 func (s *supervisor) startBeside(w *worker, reason string) {
 	n := w.typ.add()
 	n.replaces, w.successor = w, n
+	n.inherit(w)
 	if reason != "" {
 		s.decided("replace", w.name, reason+"; "+n.name+" starts first", nil)
 	}
@@ -160,7 +161,7 @@ func (s *supervisor) rollBack(w *worker, why string) {
 		}
 	}
 	text := w.name + " " + why
-	if b := t.before; b != nil && b.Listen == t.Listen {
+	if b := t.before; b != nil && handsOn(b.Listen, t.Listen) {
 		t.Type, t.env = b.Type, b.env
 		t.release++
 		text += "; what starts is what ran before"

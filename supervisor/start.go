@@ -146,10 +146,13 @@ func (s *supervisor) files(w *worker, spec *spawn.Spec) (done func(started bool)
 			spec.Files[i+1] = write.Fd()
 		}
 	}
-	if w.typ.listen >= 0 {
-		spec.Files = append(spec.Files, uintptr(w.typ.listen))
-		spec.ListenPID = true
+	sockets, err := w.descriptors()
+	if err != nil {
+		done(false)
+		return nil, err
 	}
+	spec.Files = append(spec.Files, sockets...)
+	spec.ListenPID = len(sockets) > 0
 	return done, nil
 }
 
@@ -157,7 +160,7 @@ func (s *supervisor) files(w *worker, spec *spawn.Spec) (done func(started bool)
 // it does not serve are removed, because they speak of another place.
 var Served = [...]string{
 	"MEM_LIMIT", "MEM_AVAILABLE", "MEM_SHARE", "CPU_LIMIT", "PORT", "PS", "MEMSUP_SOCKET",
-	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
+	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "EINHORN_FDS", "EINHORN_FD_COUNT", "NOTIFY_SOCKET", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE",
 	"WATCHDOG_USEC", "WATCHDOG_PID",
 }
 
@@ -169,7 +172,8 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 	t := w.typ
 	env := make([]string, 0, len(t.env)+len(t.Env)+len(Served))
 	for _, v := range t.env {
-		if !isServed(v) || s.c.Command != nil && strings.HasPrefix(v, "PORT=") {
+		name, _, _ := strings.Cut(v, "=")
+		if !Serves(name) || s.c.Command != nil && strings.HasPrefix(v, "PORT=") {
 			env = append(env, v)
 		}
 	}
@@ -197,7 +201,7 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 		}
 		env = append(env, "PS="+ps)
 		port := t.Port
-		if port != 0 && t.listen < 0 {
+		if port != 0 && len(t.sockets) == 0 {
 			var err error
 			if port, err = procfile.Port(t.Name, t.Port, number); err != nil {
 				return nil, err
@@ -214,9 +218,7 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 		env = append(env, "MEMORY_PRESSURE_WATCH="+path)
 	}
 	env = s.notifyVariables(env, t)
-	if t.listen >= 0 {
-		env = append(env, "LISTEN_FDS=1", "LISTEN_FDNAMES="+t.Name)
-	}
+	env = t.socketEnvironment(env)
 	if t.Export != nil {
 		more, err := t.Export(vars)
 		if err != nil {
@@ -227,9 +229,10 @@ func (s *supervisor) environment(w *worker) ([]string, error) {
 	return override(env, t.Env), nil
 }
 
-func isServed(v string) bool {
-	name, _, _ := strings.Cut(v, "=")
-	return slices.Contains(Served[:], name)
+// Serves says whether a variable of that name is memsup's own: one of Served, or one
+// of EINHORN_FD_0 and on.
+func Serves(name string) bool {
+	return slices.Contains(Served[:], name) || strings.HasPrefix(name, "EINHORN_FD_")
 }
 
 // override appends over's variables to env in place of those it has.

@@ -43,7 +43,7 @@ func drive(t *testing.T, workers ...int) *driven {
 	d.sys.memory = func() (budget.Memory, error) { return budget.Memory{OOMKills: d.kills}, nil }
 	d.typ = &processType{
 		Type:    Type{Name: "web", Prefork: &Prefork{}, Range: procfile.Range{Min: 1, Max: 8}},
-		prefork: &prefork{}, listen: -1,
+		prefork: &prefork{},
 	}
 	d.types = []*processType{d.typ}
 	m := d.typ.add()

@@ -14,6 +14,7 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 	case stopping:
 		if after == remove {
 			w.after = remove
+			w.letGo(everySocket)
 		}
 		return
 	case backoff, finished:
@@ -29,6 +30,9 @@ func (s *supervisor) stop(w *worker, after afterStop, reason string) {
 	}
 	w.state, w.after, w.asked, w.until, w.roll = stopping, after, now, now+s.drainOf(w.typ), false
 	w.part()
+	if after == remove {
+		w.letGo(everySocket)
+	}
 	if !s.holdBack(w) {
 		s.signalWorker(w, w.stopSignal())
 	}

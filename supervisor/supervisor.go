@@ -46,6 +46,8 @@ type supervisor struct {
 	types   []*processType
 	leaving []*processType // removed by a reload, their workers still stopping
 	byPID   map[int]*worker
+	sockets []*socket     // of all types
+	tidied  chan struct{} // closed when the files of sockets are as the last reload said; nil is now
 	code    int
 	failed  int // the first failing worker's code
 
@@ -169,14 +171,16 @@ func Run(c *Config) (code int) {
 	s.hearChildren()
 	<-survives
 	err := s.openRecording()
+	var sockets []*socket
 	if err == nil {
-		err = s.setTypes(c)
+		sockets, err = openSockets(c.Types, nil)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "memsup:", err)
 		s.control.close()
 		return 2
 	}
+	s.setTypes(c, sockets)
 	defer s.close()
 	s.openNotifier()
 	if s.watches() {
@@ -261,7 +265,7 @@ func (s *supervisor) await() {
 	case p := <-s.probed:
 		p.done(p.err)
 	case r := <-s.reloads:
-		s.reloaded(r.c, r.err)
+		s.reloaded(r)
 	case err := <-s.watched.Changes():
 		s.filesChanged(err)
 	case err := <-s.recorder.Failed():
@@ -382,6 +386,7 @@ func (s *supervisor) close() {
 	s.undivide()
 	s.watched.Close()
 	close(s.gone)
+	s.closeSockets()
 	s.control.close()
 	s.relay.close()
 	s.notifier.close()

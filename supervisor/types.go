@@ -3,20 +3,17 @@ package supervisor
 import (
 	"iter"
 	"slices"
-
-	"golang.org/x/sys/unix"
 )
 
 // setTypes makes c's types the ones that are run: at the start, and again when the
 // user's files were read anew. What a worker's start depends on and changed
-// makes the type's workers restart one after the other. An error changes
-// nothing.
-func (s *supervisor) setTypes(config *Config) error {
+// makes the type's workers restart one after the other. The sockets are those
+// that its types list, as openSockets gave them.
+func (s *supervisor) setTypes(config *Config, sockets []*socket) {
 	var next []*processType
-	var opened []int
 	from := make([]int, 0, len(config.Types))
 	for i, c := range config.Types {
-		t := &processType{Type: c, env: config.Env, index: i, listen: -1, demand: &demand{}}
+		t := &processType{Type: c, env: config.Env, index: i, demand: &demand{}}
 		if c.Prefork != nil {
 			t.prefork = &prefork{}
 		}
@@ -25,21 +22,7 @@ func (s *supervisor) setTypes(config *Config) error {
 		if old != nil && (old.prefork != nil) == (t.prefork != nil) { // other workers else
 			from[i] = old.index
 		}
-		switch {
-		case c.Listen == "":
-		case old != nil && old.Listen == c.Listen:
-			t.listen = old.listen
-		default:
-			fd, err := listen(c.Listen)
-			if err != nil {
-				for _, fd := range opened {
-					unix.Close(fd)
-				}
-				return err
-			}
-			t.listen = fd
-			opened = append(opened, fd)
-		}
+		s.take(t, sockets)
 		next = append(next, t)
 	}
 	for i, t := range next {
@@ -54,7 +37,7 @@ func (s *supervisor) setTypes(config *Config) error {
 			t.demand = old.demand
 		}
 		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
-			old.Listen != t.Listen || old.Port != t.Port || old.ExportText != t.ExportText || !old.runsAs(t)
+			!handsOn(old.Listen, t.Listen) || old.Port != t.Port || old.ExportText != t.ExportText || !old.runsAs(t)
 		if t.release = old.release; changed {
 			t.release++
 		}
@@ -76,9 +59,6 @@ func (s *supervisor) setTypes(config *Config) error {
 	s.leaving = slices.DeleteFunc(s.leaving, func(t *processType) bool { return len(t.slots) == 0 })
 	for _, old := range s.types {
 		kept := slices.Contains(from, old.index)
-		if old.listen >= 0 && !slices.ContainsFunc(next, func(t *processType) bool { return t.listen == old.listen }) {
-			unix.Close(old.listen)
-		}
 		if kept {
 			continue
 		}
@@ -93,10 +73,10 @@ func (s *supervisor) setTypes(config *Config) error {
 	}
 	s.types = next
 	s.admitUsers()
+	s.setSockets(sockets)
 	s.policy.Resize(from)
 	s.recorder.Resize(from)
 	s.configurePolicy()
-	return nil
 }
 
 // everyType gives the types and those that a reload removed.
@@ -129,7 +109,7 @@ func (s *supervisor) typeNamed(name string) *processType {
 func (w *worker) rolls() bool { return w.state != finished || w.typ.Restart == RestartAlways }
 
 // reload has the user's files read anew, beside the loop: a file may be a pipe
-// that nobody writes.
+// that nobody writes. New sockets are opened there too.
 func (s *supervisor) reload() {
 	if s.c.Reload == nil || s.ending {
 		return
@@ -139,36 +119,46 @@ func (s *supervisor) reload() {
 		return
 	}
 	s.reloading = true
+	have, tidied := s.sockets, s.tidied
 	go func() {
-		c, err := s.c.Reload()
-		s.reloads <- reloaded{c, err}
+		r := reloaded{}
+		if r.c, r.err = s.c.Reload(); r.err == nil {
+			if tidied != nil { // the same path may be wanted again
+				<-tidied
+			}
+			r.sockets, r.err = openSockets(r.c.Types, have)
+		}
+		s.reloads <- r
 	}()
 }
 
 type reloaded struct {
-	c   *Config
-	err error
+	c       *Config
+	sockets []*socket
+	err     error
 }
 
-// reloaded takes over what was read. Files that are wrong change nothing.
-func (s *supervisor) reloaded(c *Config, err error) {
+// reloaded takes over what was read. Files that are wrong, and sockets that cannot
+// be opened, change nothing.
+func (s *supervisor) reloaded(r reloaded) {
 	s.reloading = false
-	if s.reloadDue {
-		s.reloadDue = false
-		s.reload()
-	}
+	defer func() { // with the sockets that this one has left open
+		if s.reloadDue {
+			s.reloadDue = false
+			s.reload()
+		}
+	}()
 	if s.ending {
+		s.retire(without(r.sockets, s.sockets))
 		return
 	}
-	if err != nil {
-		s.log.error("cannot reload: nothing was changed", "error", err)
+	if r.err != nil {
+		s.log.error("cannot reload: nothing was changed", "error", r.err)
 		return
 	}
+	c := r.c
 	c.Types = slices.DeleteFunc(c.Types, func(t Type) bool { return t.First && s.typeNamed(t.Name) == nil }) // it is too late to be first
-	if err := s.setTypes(c); err != nil {
-		s.log.error("cannot reload: nothing was changed", "error", err)
-		return
-	}
+	s.setTypes(c, r.sockets)
 	s.openNotifier()
 	// What was decided at the start stays: outputs, the socket, the log, the
 	// recording.

@@ -126,14 +126,10 @@ func TestReloadedSettingsRoll(t *testing.T) {
 		rolls bool
 	}{{&spawn.Settings{Dir: "/"}, false}, {&spawn.Settings{Dir: "/tmp"}, true}, {nil, true}} {
 		s := &supervisor{c: &Config{}}
-		if err := s.setTypes(&Config{Types: []Type{{Name: "web", Settings: &spawn.Settings{Dir: "/"}}}}); err != nil {
-			t.Fatal(err)
-		}
+		s.setTypes(&Config{Types: []Type{{Name: "web", Settings: &spawn.Settings{Dir: "/"}}}}, nil)
 		w := s.types[0].add()
 		w.state = ready
-		if err := s.setTypes(&Config{Types: []Type{{Name: "web", Settings: test.after}}}); err != nil {
-			t.Fatal(err)
-		}
+		s.setTypes(&Config{Types: []Type{{Name: "web", Settings: test.after}}}, nil)
 		if w.roll != test.rolls {
 			t.Errorf("with %+v a worker is to be restarted: %v", test.after, w.roll)
 		}

@@ -64,6 +64,7 @@ type worker struct {
 	health  health        // of its process
 	settle  policy.Settling
 	outputs []*output
+	own     []ownSocket // sockets that it shares with no other worker
 
 	replaces  *worker // whose place it takes when it is ready
 	successor *worker // that takes its place
@@ -104,10 +105,10 @@ type processType struct {
 	index   int // in supervisor.types and policy.Config.Types
 	slots   []*worker
 	pin     *procfile.Range
-	stopped bool     // by memsup stop
-	begun   bool     // its start waits for no other type, or no longer
-	held    []string // the types that it waits for
-	listen  int      // descriptor of the shared socket; -1 is none
+	stopped bool      // by memsup stop
+	begun   bool      // its start waits for no other type, or no longer
+	held    []string  // the types that it waits for
+	sockets []*socket // in the order of Listen
 	hinted  bool
 	release int      // counts the reloads that changed what its workers run
 	prefork *prefork // nil: memsup starts each worker
@@ -173,7 +174,7 @@ func (t *processType) staying() int {
 
 // mostPorts is how many workers of the type there are ports for.
 func (t *processType) mostPorts() int {
-	if t.Port == 0 || t.Listen != "" || t.prefork != nil {
+	if t.Port == 0 || len(t.Listen) > 0 || t.prefork != nil {
 		return procfile.MaxWorkers
 	}
 	return 65535 - t.Port + 1

@@ -100,8 +100,8 @@ func portText(t *supervisor.Type) string {
 	switch {
 	case t.Port == 0:
 		return "-"
-	case t.Listen != "":
-		return t.Listen
+	case len(t.Listen) > 0:
+		return listenText(t)
 	case t.Prefork != nil:
 		return strconv.Itoa(first)
 	case t.Range.Auto:
@@ -155,7 +155,7 @@ func autoNote(t *supervisor.Type, p *place) string {
 	switch {
 	case !t.Range.Auto:
 		return ""
-	case p.limited && t.Port != 0 && t.Listen == "" && t.Prefork == nil && most > ports:
+	case p.limited && t.Port != 0 && len(t.Listen) == 0 && t.Prefork == nil && most > ports:
 		return fmt.Sprintf("%s: auto is what memory holds, at most %d, not %d (4 for each CPU): port 65535 is the last; set a lower --port, or listen\n", t.Name, ports, most)
 	case p.limited:
 		return fmt.Sprintf("%s: auto is what memory holds, at most %d (4 for each CPU)\n", t.Name, most)

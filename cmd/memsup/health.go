@@ -134,9 +134,9 @@ func (l *loader) checkHealth(c *supervisor.Config, t *supervisor.Type) error {
 		return ready.errorf(`a master is ready when its workers were counted, and %q asks it; write "settled" or a duration for its workers`, ready.text)
 	case timed && t.ReadyWhen.By == supervisor.NoCheck:
 		return timeout.keyErrorf(`ready_timeout is for workers that are asked or say that they are ready; write ready = "notify", "tcp", "http:/PATH" or a command as well`)
-	case t.Listen != "" && overTCP(t.ReadyWhen):
+	case len(t.Listen) > 0 && overTCP(t.ReadyWhen):
 		return ready.errorf(`%q asks whoever takes the connection: the socket of listen is shared; write "notify" or a command`, ready.text)
-	case t.Listen != "" && overTCP(t.Alive):
+	case len(t.Listen) > 0 && overTCP(t.Alive):
 		return alive.errorf(`%q asks whoever takes the connection: the socket of listen is shared; write "notify:30s" or a command`, alive.text)
 	case t.Alive.By != supervisor.NoCheck && t.Restart == supervisor.RestartNever:
 		return alive.keyErrorf(`alive restarts a worker, and restart = "never" forbids it; remove one of the two`)

@@ -162,7 +162,7 @@ func parseDemand(s string) (policy.Demand, string, error) {
 
 // checkDemand says whether what asks for the type's workers can be had.
 func (t *typeTable) checkDemand(to *supervisor.Type) error {
-	if to.Demand == policy.Backlog && to.Listen == "" {
+	if to.Demand == policy.Backlog && len(to.Listen) == 0 {
 		e := t.values["demand"]
 		return e.errorf(`"backlog" needs a socket of memsup's own, where connections wait; write listen = "tcp://0.0.0.0:$PORT" as well, or demand = "cpu"`)
 	}

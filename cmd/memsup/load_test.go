@@ -100,7 +100,7 @@ func TestWholeFile(t *testing.T) {
 		Version: "devel",
 		Types: []supervisor.Type{{
 			Name: "web", Command: "cat", Range: procfile.Range{Min: 2, Max: 8}, Port: 8080,
-			Priority: 10, Memory: 120 << 20, Recycle: 300 << 20, Listen: "tcp://0.0.0.0:8080",
+			Priority: 10, Memory: 120 << 20, Recycle: 300 << 20, Listen: []supervisor.Socket{{Address: "tcp://0.0.0.0:8080"}},
 			Ready: 2 * time.Second, StopSignal: unix.SIGINT, Drain: 30 * time.Second,
 			Restart: supervisor.RestartOnFailure, StartLimit: 3, StartPeriod: 10 * time.Second,
 			Env: []string{"B=1", "A=two"}, Demand: policy.Backlog, Uses: []int{0, 5}, StartFirst: true,

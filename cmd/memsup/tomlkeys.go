@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -24,7 +23,7 @@ var typeKeys = [...]typeKey{
 	{name: "recycle", kind: sizeKind, example: `"300MiB"`},
 	{name: "brake", kind: sizeKind, example: `"250MiB"`},
 	{name: "uses", table: true},
-	{name: "listen", example: `"tcp://0.0.0.0:$PORT"`},
+	{name: "listen", kind: listKind, example: `"tcp://0.0.0.0:$PORT"`},
 	{name: "ready", example: `"settled"`},
 	{name: "ready_timeout", example: `"30s"`},
 	{name: "alive", example: `"http:/healthz"`},
@@ -184,7 +183,7 @@ func (e *entry) checkVariable() error {
 			return e.keyErrorf("%q is no name of a variable; write letters, digits and _", e.key())
 		}
 	}
-	if slices.Contains(supervisor.Served[:], e.key()) {
+	if supervisor.Serves(e.key()) {
 		return e.keyErrorf("%s is one of memsup's own variables; write another name", e.key())
 	}
 	if e.key() == "" {

@@ -35,6 +35,9 @@ func (l *loader) addTypes(c *supervisor.Config) error {
 			return err
 		}
 	}
+	if err := l.checkSockets(c); err != nil {
+		return err
+	}
 	if err := l.addLimits(c); err != nil {
 		return err
 	}
@@ -176,7 +179,7 @@ func (table *typeTable) orderRestarts(t *supervisor.Type) error {
 	}
 	switch {
 	case !given:
-		t.StartFirst = t.Listen != "" && t.Prefork == nil
+		t.StartFirst = len(t.Listen) > 0 && t.Prefork == nil
 	case t.StartFirst && t.Prefork != nil:
 		return e.errorf("a master starts its workers by itself; write restart_order = \"stop-first\", or leave it out")
 	}
@@ -189,7 +192,7 @@ func checkPorts(t *supervisor.Type) error {
 	if t.Port == 0 || last == 0 {
 		return nil
 	}
-	if t.Listen != "" || t.Prefork != nil {
+	if len(t.Listen) > 0 || t.Prefork != nil {
 		last = 1
 	}
 	_, err := procfile.Port(t.Name, t.Port, last)
@@ -260,6 +263,13 @@ func (table *typeTable) apply(t *supervisor.Type) error {
 			}
 			continue
 		}
+		if key == "listen" {
+			var err error
+			if t.Listen, err = e.sockets(t.Port); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := apply(t, &e); err != nil {
 			return e.setting().wrap(err)
 		}
@@ -287,8 +297,6 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.Recycle, err = procfile.ParseSize(e.text)
 	case "brake":
 		t.Brake, err = procfile.ParseSize(e.text)
-	case "listen":
-		t.Listen, err = parseListen(e.text, t.Port)
 	case "ready":
 		t.Ready, t.ReadyWhen, err = parseReady(e.text)
 	case "ready_timeout":

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -165,23 +164,4 @@ func parseStartLimit(s string) (startLimit, error) {
 	}
 	d, err := parsePositive(period)
 	return startLimit{n, d}, err
-}
-
-// parseListen reads tcp://HOST:PORT. $PORT and ${PORT} are port.
-func parseListen(s string, port int) (string, error) {
-	number := strconv.Itoa(port)
-	address := strings.NewReplacer("${PORT}", number, "$PORT", number).Replace(s)
-	rest, ok := strings.CutPrefix(address, "tcp://")
-	colon := strings.LastIndexByte(rest, ':')
-	if !ok || colon < 0 || strings.Contains(rest, "$") {
-		return "", fmt.Errorf("%q is no address; write tcp://HOST:PORT, such as tcp://0.0.0.0:$PORT", s)
-	}
-	host := rest[:colon]
-	if strings.ContainsAny(host, "/:") && !(strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")) {
-		return "", errors.New("host in " + strconv.Quote(s) + " has a colon or slash; write an IPv6 address as tcp://[::]:$PORT")
-	}
-	if _, err := parsePort(rest[colon+1:]); err != nil {
-		return "", err
-	}
-	return address, nil
 }
