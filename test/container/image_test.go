@@ -19,6 +19,7 @@ var (
 	gunicornImage = image{name: "gunicorn", dir: "../../examples/docker/gunicorn", programs: []string{"memsup"}}
 	pumaImage     = image{name: "puma", dir: "../../examples/docker/puma", programs: []string{"memsup"}}
 	workersImage  = image{name: "workers", dir: "testdata/workers", programs: []string{"memsup", "web", "worker", "stress"}}
+	socketsImage  = image{name: "sockets", dir: "testdata/sockets", programs: []string{"memsup", "activated"}}
 	initsImage    = image{name: "inits", dir: "testdata/inits", programs: []string{"stress"}}
 	usersImage    = image{name: "users", dir: "testdata/users", programs: []string{"memsup"}}
 	truthImage    = image{name: "truth", dir: "testdata/truth", programs: []string{"truth"}}
@@ -100,7 +101,7 @@ var base = sync.OnceValue(func() error { return debian.Base(scratch) })
 // directory.
 var programs = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "bin")
-	packages := []string{"../../examples/web", "../../examples/worker", "./stress", "../truth"}
+	packages := []string{"../../examples/web", "../../examples/worker", "./stress", "./activated", "../truth"}
 	binary := os.Getenv("MEMSUP_BINARY")
 	if binary == "" {
 		packages = append(packages, "../../cmd/memsup")

@@ -165,13 +165,18 @@ type requests struct {
 // request starts the stream, two at a time.
 func (c *container) request(port string) *requests { return c.requestBy(2, port) }
 
-// requestBy starts the stream of some clients, at the container's own address,
-// once the first answer came.
+// requestBy starts the stream of some clients, at the container's own address.
 func (c *container) requestBy(clients int, port string) *requests {
 	c.t.Helper()
 	url := "http://" + net.JoinHostPort(c.inspect("{{.NetworkSettings.IPAddress}}"), port) + "/"
-	c.eventually(patience, "an answer from "+url, func() bool {
-		_, err := get(url)
+	return c.stream(clients, url, func() (string, error) { return get(url) })
+}
+
+// stream has some clients ask, once the first answer came.
+func (c *container) stream(clients int, from string, ask func() (string, error)) *requests {
+	c.t.Helper()
+	c.eventually(patience, "an answer from "+from, func() bool {
+		_, err := ask()
 		return err == nil
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -185,7 +190,7 @@ func (c *container) requestBy(clients int, port string) *requests {
 				case <-ctx.Done():
 					return
 				case <-pause.C:
-					r.count(get(url))
+					r.count(ask())
 				}
 			}
 		})
@@ -242,7 +247,10 @@ func (r *requests) check(t *testing.T) {
 // get makes one request on a connection of its own and returns the first line
 // of the answer.
 func get(url string) (string, error) {
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return ask(&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, url)
+}
+
+func ask(client *http.Client, url string) (string, error) {
 	r, err := client.Get(url)
 	if err != nil {
 		return "", err
