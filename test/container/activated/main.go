@@ -4,10 +4,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -23,14 +23,22 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	var open sync.WaitGroup
 	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(20 * time.Millisecond)
 		fmt.Fprintf(w, "hello from %s, pid %d\n", os.Getenv("PS"), os.Getpid())
-	})}
+	}), ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Done()
+		}
+	}}
 	var serving sync.WaitGroup
 	for _, l := range listeners {
 		serving.Go(func() {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.Serve(l); !errors.Is(err, net.ErrClosed) {
 				log.Fatal(err)
 			}
 		})
@@ -38,8 +46,11 @@ func main() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)
 	<-asked
-	if err := server.Shutdown(context.Background()); err != nil {
-		log.Fatal(err)
+	// Shutdown would leave the requests unanswered that were just read.
+	server.SetKeepAlivesEnabled(false)
+	for _, l := range listeners {
+		l.Close()
 	}
 	serving.Wait()
+	open.Wait()
 }
