@@ -5,6 +5,7 @@ package container
 import (
 	"context"
 	"errors"
+	"io"
 	"fmt"
 	"net"
 	"net/http"
@@ -60,6 +61,7 @@ func TestSharedSockets(t *testing.T) {
 				s.stop()
 				if name == "uvicorn" {
 					s.forgive(t, unix.ECONNRESET)
+					s.forgive(t, io.EOF)
 				}
 				s.check(t)
 			}
