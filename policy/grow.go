@@ -94,10 +94,11 @@ func (s *State) blocked(l *look, i int) Block {
 		return demand
 	case limit.why != nothing:
 		return limit
-	case l.limit <= 0:
-		return Block{why: noLimit}
-	case s.short:
-		return Block{why: memoryShort}
+	}
+	lacks := s.lacks(l, i)
+	switch {
+	case lacks.why == noLimit, lacks.why == memoryShort:
+		return lacks
 	case !known:
 		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
 	case pause > 0:
@@ -107,7 +108,7 @@ func (s *State) blocked(l *look, i int) Block {
 	case hold > 0:
 		return Block{why: takenBack, wait: hold}
 	}
-	return s.lacks(l, i)
+	return lacks
 }
 
 // lacks is why memory does not hold one more worker of type i beside those that run

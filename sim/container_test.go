@@ -2,7 +2,6 @@ package sim
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -237,127 +236,6 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// TestCourse: memory follows the rows, then the slope of the last half, and each
-// stretch has its peak once.
-func TestCourse(t *testing.T) {
-	p := profile(t, "testdata/leak.txt")
-	c := &p.courses(false)[0]
-	r := rand.New(rand.NewPCG(1, 1))
-	l := begin(c, r)
-	peaks := 0
-	for range 4000 {
-		l.serve(1, r, func(extra, part float64) {
-			peaks++
-			if extra != 2*mib || part < 0 || part > 1 {
-				t.Errorf("a peak of %g at %g", extra, part)
-			}
-		})
-		if l.served == 250 {
-			own, shared := l.bytes()
-			near(t, "own", own, (6291456+24117248)/2, 1e-9)
-			near(t, "shared", shared, (31457280+23068672)/2, 1e-9)
-		}
-	}
-	if own, _ := l.bytes(); own != 56623104 || peaks != 4 {
-		t.Errorf("%g bytes and %d peaks at the end of the rows", own, peaks)
-	}
-	// The last half is one stretch of 2000 requests, which comes again and again.
-	l.serve(10000, r, func(float64, float64) { peaks++ })
-	own, _ := l.bytes()
-	near(t, "own", own, 56623104+10000*8388.608, 0.01)
-	if peaks != 9 {
-		t.Errorf("%d peaks after five stretches more", peaks)
-	}
-}
-
-// TestPeaksMeet: where two peaks of one worker meet it has the larger one, and two
-// workers have both.
-func TestPeaksMeet(t *testing.T) {
-	p := Constant(10*mib, 0)
-	c := newContainer(&Scenario{Seed: 1, Limit: 1 << 30, Span: time.Hour, Types: []Type{{Name: "web", Profile: p}}}, &keep{}, 0)
-	long := 100 * time.Millisecond
-	c.services[0].peak = long
-	w, other := c.Start(0, 1), c.Start(0, 2)
-	c.peaked(w, 20, 0)
-	c.peaked(w, 30, long/2)
-	c.peaked(w, 10, long)
-	c.peaked(other, 5, 0)
-	for _, want := range []struct {
-		at  time.Duration
-		sum float64
-	}{{long / 4, 25}, {3 * long / 4, 35}, {5 * long / 4, 30}, {7 * long / 4, 10}} {
-		sum := 0.0
-		for _, p := range c.peaks {
-			if p.from <= want.at && want.at < p.to {
-				sum += p.size
-			}
-		}
-		near(t, want.at.String(), sum, want.sum, 1e-9)
-	}
-}
-
-// TestCalm: six starts and stops an hour may replace workers that do not leak.
-func TestCalm(t *testing.T) {
-	s := &Scenario{Span: 2 * time.Hour, Warm: time.Hour}
-	for _, test := range []struct {
-		starts, stops, replaced int
-		calm                    bool
-	}{{20, 20, 3, true}, {20, 20, 4, false}, {21, 20, 3, false}} {
-		r := &Result{Runs: 1, Starts: test.starts, Stops: test.stops, Replaced: test.replaced}
-		if got := (Rules{Changes: 40}).Calm(s, r); got != test.calm {
-			t.Errorf("%+v: %v", test, got)
-		}
-	}
-}
-
-// TestWave: what goes up and down does so when what was measured is over, around
-// the line of the last half and in a phase of each worker's own; and peaks come as
-// they did in the last halves of all lives.
-func TestWave(t *testing.T) {
-	p := Constant(50*mib, 0)
-	p.Lives = make([]Life, 2)
-	for i := range 41 {
-		low := Row{Requests: int64(100 * i), Private: 50 * mib}
-		if i%4 > 1 {
-			low.Private += 10 * mib
-		}
-		low.Peak = low.Private
-		high := low
-		if i == 30 {
-			high.Peak += 40 * mib
-		}
-		p.Lives[0], p.Lives[1] = append(p.Lives[0], low), append(p.Lives[1], high)
-	}
-	all := p.courses(false)
-	r := rand.New(rand.NewPCG(1, 1))
-	begins := map[float64]bool{}
-	for range 20 {
-		l, peaks := begin(&all[0], r), 0
-		l.serve(4001, r, func(float64, float64) { peaks++ })
-		if peaks > 0 {
-			t.Errorf("%d peaks in a life that was measured to have none", peaks)
-		}
-		own, _ := l.bytes()
-		begins[math.Round(own/mib)] = true
-		sum, least, most := 0.0, own, own
-		for range 2000 {
-			l.serve(100, r, func(extra, _ float64) { peaks++; near(t, "a peak", extra, 40*mib, 1e-9) })
-			own, _ := l.bytes()
-			sum, least, most = sum+own/2000, min(least, own), max(most, own)
-		}
-		near(t, "at the mean", sum, 55*mib, 0.01)
-		if least > 51*mib || least < 48*mib || most < 59*mib || most > 62*mib {
-			t.Errorf("from %.1f to %.1f MiB", least/mib, most/mib)
-		}
-		if peaks < 30 || peaks > 70 {
-			t.Errorf("%d peaks in 100 halves, of which every other one had one", peaks)
-		}
-	}
-	if len(begins) < 3 {
-		t.Errorf("all go on in the same phase: %v MiB", begins)
-	}
-}
-
 func TestLoad(t *testing.T) {
 	at := func(l Load, now time.Duration, rate float64, until time.Duration) {
 		t.Helper()
@@ -384,35 +262,4 @@ func TestLoad(t *testing.T) {
 	at(line, 0, 4, m)
 	at(line, 2*m, 6, 3*m)
 	at(line, 4*m, 8, never)
-}
-
-// TestOracle: its plan is no worse than the best fixed number, without a kill, and
-// keeps the reserve where it is told to.
-func TestOracle(t *testing.T) {
-	for _, name := range []string{"plateau", "leak"} {
-		kind := Type{
-			Name: "web", Profile: profile(t, "testdata/"+name+".txt"), Min: 1, Max: 12,
-			Wait: 40 * time.Millisecond, Load: Steady(300), Queue: 100, Timeout: 30 * time.Second,
-		}
-		s := container(512*mib, kind)
-		s.Span = time.Hour
-		free := Rules{Changes: math.Inf(1)}
-		var best Result
-		for n := 1; n <= 12; n++ {
-			if r := Run(s, &keep{counts: []int{n}}, 0); n == 1 || free.Better(s, &r, &best) {
-				best = r
-			}
-		}
-		any, _ := Search(s, free)
-		kept, _ := Search(s, Rules{Reserve: true, Changes: math.Inf(1)})
-		if any.Kills > 0 || kept.Kills > 0 {
-			t.Errorf("%s: an oracle's worker is killed", name)
-		}
-		if any.Work < best.Work || any.Work < kept.Work {
-			t.Errorf("%s: work %.0f, with the reserve kept %.0f, of the best number %.0f", name, any.Work, kept.Work, best.Work)
-		}
-		if kept.Over(s) > 0.01 {
-			t.Errorf("%s: over the reserve for %.3f of the time", name, kept.Over(s))
-		}
-	}
 }

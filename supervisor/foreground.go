@@ -46,7 +46,7 @@ func (s *supervisor) foreground(q *foregroundRequest) (*Foreground, error) {
 	if err != nil {
 		return nil, err
 	}
-	env = slices.DeleteFunc(env, ofWorker)
+	env = slices.DeleteFunc(env, func(v string) bool { return ofWorker(v) || strings.HasPrefix(v, "PORT=") })
 	argv, shell := t.Argv, false
 	if argv == nil {
 		argv, shell = commandLine(t.Command, env)
@@ -69,17 +69,6 @@ func (s *supervisor) foreground(q *foregroundRequest) (*Foreground, error) {
 	}
 	s.log.info("one more runs in the foreground", "type", t.Name)
 	return f, nil
-}
-
-// ofWorker says whether a variable is for a worker that has an index, or sockets that
-// memsup has opened for it.
-func ofWorker(v string) bool {
-	for _, prefix := range [...]string{"PORT=", "LISTEN_", "EINHORN_", "NOTIFY_SOCKET=", "WATCHDOG_"} {
-		if strings.HasPrefix(v, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // holdsOneMore says whether memory holds one more worker of a type beside the reserve. A

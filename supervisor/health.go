@@ -315,13 +315,22 @@ func (w *worker) port() (int, error) {
 // worker: the worker's own, but for what speaks to one process alone.
 func (s *supervisor) environmentBeside(w *worker) ([]string, error) {
 	env, err := s.environment(w)
-	env = slices.DeleteFunc(env, func(v string) bool {
-		return strings.HasPrefix(v, "LISTEN_") || strings.HasPrefix(v, "EINHORN_") || strings.HasPrefix(v, "NOTIFY_SOCKET=") || strings.HasPrefix(v, "WATCHDOG_")
-	})
+	env = slices.DeleteFunc(env, ofWorker)
 	if w.pid != 0 {
 		env = override(env, []string{"MAINPID=" + itoa(w.pid)})
 	}
 	return env, err
+}
+
+// ofWorker says whether a variable speaks to a worker's process alone: of sockets that
+// it inherits, and of whom it reports to.
+func ofWorker(v string) bool {
+	for _, prefix := range [...]string{"LISTEN_", "EINHORN_", "NOTIFY_SOCKET=", "WATCHDOG_"} {
+		if strings.HasPrefix(v, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // notifyVariables are what the type's workers are given to speak by.

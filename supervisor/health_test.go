@@ -170,9 +170,7 @@ func TestRollBackOfALateWorker(t *testing.T) {
 		if order == "" {
 			r.want("bye", "up") // stopped first, and back again
 		}
-		r.until(func(st *Status) bool {
-			return slices.ContainsFunc(st.Decisions, func(d Decision) bool { return d.Action == "rollback" })
-		})
+		r.awaitDecision("rollback")
 		r.rows(named("web.1", "web.2"))
 		r.signal(unix.SIGTERM)
 		r.wantAnyOrder("bye", "bye")

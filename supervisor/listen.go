@@ -175,26 +175,31 @@ func (s *socket) close() {
 	unix.Close(s.fd)
 }
 
-// bindUnix makes a socket at path that does not listen yet. One there that nobody
-// answers on any more is replaced.
+// bindUnix makes a socket at path that does not listen yet.
 func bindUnix(path string, flags int) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|flags, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
+	if err = bindPath(fd, path); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// bindPath binds a unix socket to a path. One there that nobody answers on any more
+// is replaced.
+func bindPath(fd int, path string) error {
 	address := &unix.SockaddrUnix{Name: path}
-	err = os.NewSyscallError("bind", unix.Bind(fd, address))
+	err := os.NewSyscallError("bind", unix.Bind(fd, address))
 	if errors.Is(err, unix.EADDRINUSE) {
 		if err = abandoned(path); err == nil {
 			_ = unix.Unlink(path)
 			err = os.NewSyscallError("bind", unix.Bind(fd, address))
 		}
 	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return err
 }
 
 func sockaddr(tcp *net.TCPAddr) unix.Sockaddr {

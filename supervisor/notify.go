@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -103,7 +104,7 @@ func newNotifier(path string) (*notifier, error) {
 	// Before the name is known: each datagram has its credentials.
 	err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1))
 	if err == nil {
-		err = bindDatagram(fd, path)
+		err = bindNotifier(fd, path)
 	}
 	name := path
 	if err == nil && path == "" {
@@ -116,24 +117,19 @@ func newNotifier(path string) (*notifier, error) {
 	return &notifier{name: name, path: path, file: os.NewFile(uintptr(fd), name), said: make(chan notification, queuedNotifications)}, nil
 }
 
-// bindDatagram binds a socket to a path, in place of what is left of a memsup
-// that is gone. Who may write there the directory's mode says, and who is heard
-// the credentials.
-func bindDatagram(fd int, path string) error {
-	address := &unix.SockaddrUnix{Name: path}
-	err := unix.Bind(fd, address)
-	if err == unix.EADDRINUSE && path != "" {
-		if err := abandoned(path); err != nil {
-			return err
-		}
-		os.Remove(path)
-		err = unix.Bind(fd, address)
+// bindNotifier binds the socket to its path, or to a name that the kernel chooses
+// where that is empty. Who may write there the directory's mode says, and who is
+// heard the credentials.
+func bindNotifier(fd int, path string) error {
+	if path == "" {
+		return os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{}))
 	}
-	if err == nil && path != "" {
-		err = unix.Chmod(path, 0o666)
+	err := bindPath(fd, path)
+	if err == nil {
+		err = os.NewSyscallError("chmod", unix.Chmod(path, 0o666))
 	}
 	if err != nil {
-		return &os.PathError{Op: "bind", Path: path, Err: err}
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }
@@ -156,6 +152,14 @@ func (n *notifier) socket() string {
 		return ""
 	}
 	return n.name
+}
+
+// inode is the path of the socket's file; empty where there is none.
+func (n *notifier) inode() string {
+	if n == nil {
+		return ""
+	}
+	return n.path
 }
 
 func (n *notifier) notifications() chan notification {

@@ -13,9 +13,8 @@ import (
 // keptDecisions is how many decisions status shows.
 const keptDecisions = 64
 
-// decided notes a decision and says it in the log.
+// decided notes a decision of the policy's and says it in the log.
 func (s *supervisor) decided(action, worker, reason string, noticeUS *int64) {
-	d := Decision{NoticeUS: noticeUS, At: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), Action: action, Worker: worker, Reason: reason}
 	if s.c.Observe {
 		for _, old := range s.decisions[max(0, len(s.decisions)-4):] {
 			if old.Action == action && old.Worker == worker {
@@ -26,6 +25,13 @@ func (s *supervisor) decided(action, worker, reason string, noticeUS *int64) {
 	} else {
 		s.log.info(action+" "+worker, "reason", reason)
 	}
+	s.keepDecision(Decision{NoticeUS: noticeUS, Action: action, Worker: worker, Reason: reason})
+}
+
+// keepDecision keeps a decision that was made just now, for the status, and tells those
+// who listen.
+func (s *supervisor) keepDecision(d Decision) {
+	d.At = time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 	if len(s.decisions) == keptDecisions {
 		s.decisions = append(s.decisions[:0], s.decisions[1:]...)
 	}

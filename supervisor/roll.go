@@ -114,7 +114,9 @@ func (s *supervisor) startBeside(w *worker, reason string) {
 	n.replaces, w.successor = w, n
 	n.inherit(w)
 	if reason != "" {
-		s.decided("replace", w.name, reason+"; "+n.name+" starts first", nil)
+		reason += "; " + n.name + " starts first"
+		s.log.info("replace "+w.name, "reason", reason)
+		s.keepDecision(Decision{Action: "replace", Worker: w.name, Reason: reason})
 	}
 	s.decide = true
 }
@@ -171,7 +173,7 @@ func (s *supervisor) rollBack(w *worker, why string) {
 		text += fmt.Sprintf("; kept: %s", strings.Join(kept, ", "))
 	}
 	s.log.error("rolled back: " + text)
-	s.decided("rollback", t.Name, text, nil)
+	s.keepDecision(Decision{Action: "rollback", Worker: t.Name, Reason: text})
 	switch {
 	case !beside:
 	case w.alive():

@@ -51,41 +51,46 @@ func (r *running) inOrder(texts ...string) {
 	}
 }
 
-// workers are the names of those that status shows.
-func (r *running) workers() (names []string) {
-	r.t.Helper()
-	for _, w := range r.status().Workers {
-		names = append(names, w.Name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// awaitWorkers waits until status shows these and no others.
+// awaitWorkers waits until status shows these, in whatever state, and no others.
 func (r *running) awaitWorkers(names ...string) {
 	r.t.Helper()
-	for got := r.workers(); !slices.Equal(got, names); got = r.workers() {
-		select {
-		case <-r.ended:
-			r.t.Fatalf("memsup ended; want the workers %q", names)
-		default:
+	r.rows(func(rows []Worker) bool {
+		var got []string
+		for _, w := range rows {
+			got = append(got, w.Name)
 		}
-	}
+		slices.Sort(got)
+		return slices.Equal(got, names)
+	})
 }
 
-// A worker whose replacement fits beside it stops when that one is ready.
+// awaitDecision waits until status shows one of that kind.
+func (r *running) awaitDecision(action string) {
+	r.t.Helper()
+	r.until(func(st *Status) bool {
+		return slices.ContainsFunc(st.Decisions, func(d Decision) bool { return d.Action == action })
+	})
+}
+
+// A worker whose replacement fits beside it stops when that one is ready. It is no
+// decision for memory: observing changes nothing.
 func TestReplacementStartsFirst(t *testing.T) {
-	r := launch(t, "procfile", "start-first ready-now two", "web=$T worker up TERM:bye:0")
-	r.want("up", "up")
-	if err := r.client().Restart(context.Background(), "web"); err != nil {
-		t.Fatal(err)
+	for _, mode := range []string{"", " observe"} {
+		r := launch(t, "procfile", "start-first ready-now two"+mode, "web=$T worker up TERM:bye:0")
+		r.want("up", "up")
+		if err := r.client().Restart(context.Background(), "web"); err != nil {
+			t.Fatal(err)
+		}
+		r.wantAnyOrder("bye", "bye", "up", "up")
+		r.awaitWorkers("web.1", "web.3")
+		r.signal(unix.SIGTERM)
+		r.end(0)
+		r.inOrder(" replace web.1", "started: worker=web.3", "stopping: worker=web.1", "web.3 took its place",
+			" replace web.2", "started: worker=web.1", "stopping: worker=web.2", "web.1 took its place")
+		if strings.Contains(r.stderr.String(), "would replace") {
+			t.Error("it says that it would do what it does")
+		}
 	}
-	r.wantAnyOrder("bye", "bye", "up", "up")
-	r.awaitWorkers("web.1", "web.3")
-	r.signal(unix.SIGTERM)
-	r.end(0)
-	r.inOrder("replace web.1", "started: worker=web.3", "stopping: worker=web.1", "web.3 took its place",
-		"replace web.2", "started: worker=web.1", "stopping: worker=web.2", "web.1 took its place")
 }
 
 // Where a limit does not hold one more, the old worker is stopped first.
@@ -112,11 +117,7 @@ func TestRollBack(t *testing.T) {
 		if order == "" {
 			r.want("bye", "up") // stopped first, and back again
 		}
-		for again := true; again; {
-			for _, d := range r.status().Decisions {
-				again = again && d.Action != "rollback"
-			}
-		}
+		r.awaitDecision("rollback")
 		for _, w := range r.status().Workers {
 			if w.Name == "web.2" {
 				_ = unix.Kill(*w.PID, unix.SIGUSR1)

@@ -101,7 +101,7 @@ func (s *supervisor) handOver(u *spawn.User) error {
 	if c == nil || !c.private {
 		return nil
 	}
-	for _, path := range []string{c.path, s.relay.socket(), filepath.Dir(c.path)} {
+	for _, path := range []string{c.path, s.relay.socket(), s.notifier.inode(), filepath.Dir(c.path)} {
 		if path == "" {
 			continue
 		}
