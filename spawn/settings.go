@@ -22,6 +22,9 @@ type Settings struct {
 	Nice       *int // -20 to 19
 	Rlimits    []Rlimit
 	NoNewPrivs bool // PR_SET_NO_NEW_PRIVS
+	// DeathSignal is what it gets when the thread that started it ends
+	// (PR_SET_PDEATHSIG); 0 is nothing. A set-user-ID program does not have it.
+	DeathSignal unix.Signal
 }
 
 // shim tells whether the process has to make the settings by itself, as all but
@@ -29,7 +32,7 @@ type Settings struct {
 // shares memory with memsup until it executes its program: the kernel would mark
 // that memory as not dumpable, and with it memsup (proc(5)).
 func (s *Settings) shim() bool {
-	return s != nil && (s.User != nil || s.Ambient != 0 || s.Umask != nil || s.Nice != nil || len(s.Rlimits) > 0 || s.NoNewPrivs)
+	return s != nil && (s.User != nil || s.Ambient != 0 || s.Umask != nil || s.Nice != nil || len(s.Rlimits) > 0 || s.NoNewPrivs || s.DeathSignal != 0)
 }
 
 func (s *Settings) dir() string {
@@ -69,6 +72,9 @@ func (s *Settings) words() (words []string) {
 	if s.NoNewPrivs {
 		words = append(words, "no-new-privs")
 	}
+	if s.DeathSignal != 0 {
+		add("death-signal", strconv.Itoa(int(s.DeathSignal)))
+	}
 	return words
 }
 
@@ -107,6 +113,8 @@ func (s *Settings) read(name, value string) (err error) {
 		s.Nice = number(10)
 	case "no-new-privs":
 		s.NoNewPrivs = true
+	case "death-signal":
+		s.DeathSignal = unix.Signal(*number(10))
 	default:
 		resource, is := strings.CutPrefix(name, "rlimit-")
 		if !is {
@@ -162,6 +170,11 @@ func (s *Settings) apply() error {
 	if s.NoNewPrivs {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return os.NewSyscallError("prctl(PR_SET_NO_NEW_PRIVS)", err)
+		}
+	}
+	if s.DeathSignal != 0 { // a change of the user has the kernel forget it
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(s.DeathSignal), 0, 0, 0); err != nil {
+			return os.NewSyscallError("prctl(PR_SET_PDEATHSIG)", err)
 		}
 	}
 	for _, next := range Resources {

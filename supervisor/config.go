@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/filewatch"
+	"github.com/memsup/memsup/lens"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/spawn"
@@ -186,6 +187,9 @@ type Type struct {
 	// StartPeriod, make one slot give up; zero never does.
 	StartLimit  int
 	StartPeriod time.Duration
+
+	// Lens is what its workers see the container's memory through.
+	Lens lens.Mode
 
 	// Settings are the user, limits and the like of the type's processes; nil is
 	// as memsup itself has them.

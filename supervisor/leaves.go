@@ -31,6 +31,7 @@ func (s *supervisor) divide() {
 	}
 	s.tree = tree
 	s.budget.Stay(dir)
+	s.lenses.stay = dir
 	s.log.info("each worker has a cgroup of its own", "in", dir)
 }
 
@@ -42,19 +43,19 @@ func (s *supervisor) startIn(w *worker, spec *spawn.Spec) (pid int, err error) {
 		s.giveLeaf(w)
 	}
 	if w.leaf == nil {
-		return s.sys.start(spec)
+		return s.fork(w, spec)
 	}
 	w.leafKills = w.leaf.OOMKills()
 	w.leaf.Begin()
 	s.brake(w)
 	spec.Cgroup = w.leaf.FD()
 	if err = w.leaf.Clean(); err == nil {
-		if pid, err = s.sys.start(spec); err == nil || !ofCgroup(err) {
+		if pid, err = s.fork(w, spec); err == nil || !ofCgroup(err) {
 			return pid, err
 		}
 	}
 	spec.Cgroup = 0
-	pid, again := s.sys.start(spec)
+	pid, again := s.fork(w, spec)
 	switch {
 	case again != nil:
 		return 0, again

@@ -7,7 +7,6 @@ package supervisor
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -87,6 +86,7 @@ type supervisor struct {
 	exits          []policy.Exit
 	decide         bool // something changed since the last decision
 	nextLook       time.Duration
+	lenses         lenses
 	tree           *leaf.Tree   // nil: workers have no cgroups of their own
 	spent          []*leaf.Leaf // of workers that are gone
 	meter          *meter
@@ -210,7 +210,7 @@ func (s *supervisor) serve() {
 	s.control.serve(s.requests, s.gone)
 	// One thread of Go code is plenty for what memsup does, and a second one
 	// would be woken whenever the first has two things to do.
-	runtime.GOMAXPROCS(1)
+	s.lenses.useProcessors(1)
 }
 
 // run is the loop. A panic in it is a bug of memsup's: the container's workers

@@ -37,7 +37,7 @@ func (s *supervisor) setTypes(config *Config, sockets []*socket) {
 			t.demand = old.demand
 		}
 		changed := old.Command != t.Command || !slices.Equal(old.Argv, t.Argv) || !slices.Equal(old.Env, t.Env) ||
-			!handsOn(old.Listen, t.Listen) || old.Port != t.Port || old.ExportText != t.ExportText || !old.runsAs(t)
+			!handsOn(old.Listen, t.Listen) || old.Port != t.Port || old.ExportText != t.ExportText || old.Lens != t.Lens || !old.runsAs(t)
 		if t.release = old.release; changed {
 			t.release++
 		}
@@ -172,6 +172,7 @@ func (s *supervisor) reloaded(r reloaded) {
 	}
 	if s.budget != nil {
 		s.budget.SetLimit(c.Limit)
+		s.lenses.setLimit(c.Limit)
 	}
 	s.configurePolicy()
 	s.nextLook = 0

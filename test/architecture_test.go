@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"cost":       {},
 	"filewatch":  {},
 	"leaf":       {},
+	"lens":       {"budget"},
 	"policy":     {},
 	"pressure":   {},
 	"procfile":   {},
@@ -31,8 +32,8 @@ var mayImport = map[string][]string{
 	"sim":        {"policy"},
 	"spawn":      {},
 	"trap":       {},
-	"supervisor": {"budget", "cost", "filewatch", "leaf", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},
-	"cmd/memsup": {"budget", "filewatch", "leaf", "policy", "pressure", "procfile", "record", "sim", "spawn", "supervisor"},
+	"supervisor": {"budget", "cost", "filewatch", "leaf", "lens", "policy", "pressure", "procfile", "reaper", "record", "spawn", "trap"},
+	"cmd/memsup": {"budget", "filewatch", "leaf", "lens", "policy", "pressure", "procfile", "record", "sim", "spawn", "supervisor"},
 }
 
 // impure are imports that would give package policy a clock, a file or a

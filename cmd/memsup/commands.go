@@ -56,9 +56,8 @@ func rootCommand(status *int) *cobra.Command {
 	root.AddCommand(
 		run, statusCommand(), scaleCommand(), restartCommand(), stopCommand(), startCommand(), execCommand(status),
 		envCommand(), freeCommand(status), meminfoCommand(), checkCommand(status), doctorCommand(),
-		topCommand(status), planCommand(), completionCommand(), versionCommand(),
+		topCommand(status), planCommand(), lensCommand(status), completionCommand(), versionCommand(),
 	)
-	root.AddCommand(laterCommand("lens"))
 	return root
 }
 
@@ -94,18 +93,6 @@ func invocationCommand(use string, run func(io.Writer, *invocation) error) *cobr
 	addFlags(cmd.Flags(), inv.flags)
 	_ = cmd.RegisterFlagCompletionFunc("scale", completeScale)
 	return cmd
-}
-
-// laterCommand keeps the name of a command that this version does not have.
-func laterCommand(name string) *cobra.Command {
-	return &cobra.Command{
-		Use:                name,
-		Hidden:             true,
-		DisableFlagParsing: true,
-		RunE: func(*cobra.Command, []string) error {
-			return fmt.Errorf("cannot %s: not supported by this version; a process type of this name runs as memsup run %[1]s", name)
-		},
-	}
 }
 
 func completionCommand() *cobra.Command {

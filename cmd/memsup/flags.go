@@ -56,8 +56,8 @@ var options = [...]option{
 	{name: "warn-on-reap", short: "w", kind: boolKind, usage: "say each orphan reaped", example: "true"},
 	{name: "pdeathsig", value: "SIGNAL", usage: "signal to get when memsup's own parent ends", example: `"TERM"`},
 	{name: "rewrite", kind: listKind, value: "OLD:NEW", usage: "forward signal NEW for OLD; 0 forwards nothing", example: `"TERM:QUIT"`},
+	{name: "lens", value: "MODE", usage: `what workers see of memory that ask the kernel: off, or the container's in exact, wide or bind (default "off")`, example: `"exact"`},
 	{name: "metrics", value: "ADDR", example: `"off"`, later: true},
-	{name: "lens", value: "MODE", example: `"off"`, later: true},
 }
 
 // flagValue collects the texts of one flag.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/lens"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/supervisor"
 )
@@ -68,6 +69,7 @@ type loader struct {
 	portAt  string           // FILE:LINE:COLUMN of a PORT that the env file sets
 	watch   bool             // the files are to be watched
 	release bool             // the type release is to run first
+	lens    lens.Mode        // of types that do not say
 
 	envFile  []procfile.Var // of the env file alone
 	accounts accounts
@@ -152,6 +154,7 @@ func (l *loader) options() *supervisor.Config {
 	l.inv.deathSignal = read(l.settings, "pdeathsig", 0, parseSignal)
 	l.watch = l.boolean("watch-files", false)
 	l.release = l.boolean("run-release", false)
+	l.lens = read(l.settings, "lens", lens.Off, lens.Parse)
 	l.checkReserve(c)
 	l.prefix(c)
 	for i := range options {

@@ -28,6 +28,7 @@ var typeKeys = [...]typeKey{
 	{name: "ready_timeout", example: `"30s"`},
 	{name: "alive", example: `"http:/healthz"`},
 	{name: "pre_stop", example: `"5s"`},
+	{name: "lens", example: `"exact"`},
 	{name: "actuator", example: `"process"`},
 	{name: "demand", example: `"cpu"`},
 	{name: "stop_signal", kind: intKind, example: `"TERM"`},

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/lens"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
@@ -146,6 +147,7 @@ func (l *loader) addProcfile(c *supervisor.Config, formations []formation) error
 // configure gives a type the defaults and what its table says.
 func (l *loader) configure(t *supervisor.Type) error {
 	t.StopSignal, t.StartLimit, t.StartPeriod = unix.SIGTERM, 5, time.Minute
+	t.Lens = l.lens
 	if t.Name == releaseType {
 		t.Restart = supervisor.RestartNever
 	}
@@ -305,6 +307,8 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.Alive, err = parseAlive(e.text)
 	case "pre_stop":
 		t.PreStop, err = parsePreStop(e.text)
+	case "lens":
+		t.Lens, err = lens.Parse(e.text)
 	case "demand":
 		t.Demand, t.DemandCommand, err = parseDemand(e.text)
 	case "stop_signal":

@@ -1,0 +1,249 @@
+package lens
+
+import (
+	"bytes"
+	"os"
+	"path"
+	"runtime"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// atMost is how many threads answer for one lens. One that asks for what a worker
+// has in memory may have to wait until it is read from a disk, or for ever where
+// the worker itself keeps it back (userfaultfd(2)); another one answers then.
+const atMost = 16
+
+// more starts one more thread that answers.
+func (l *Lens) more() {
+	if l.threads.Add(1) > atMost {
+		l.threads.Add(-1)
+		return
+	}
+	go l.serve()
+}
+
+// serve answers notifications for ever. It has a thread of its own that no signal
+// interrupts: the kernel would give a call whose answer was interrupted a wrong
+// result, descriptor 0.
+func (l *Lens) serve() {
+	runtime.LockOSThread()
+	blockSignals()
+	h := handler{lens: l, uid: uint32(unix.Getuid()), gid: uint32(unix.Getgid())}
+	for {
+		h.call = notification{} // the kernel insists on it
+		l.idle.Add(1)
+		_, errno := ioctl(l.listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&h.call))
+		busy := l.idle.Add(-1) == 0
+		switch errno {
+		case 0:
+		case unix.ENOENT, unix.EINTR: // who asked is gone
+			continue
+		default:
+			return
+		}
+		if busy {
+			l.more()
+		}
+		h.answer()
+	}
+}
+
+// blockSignals blocks all signals for this thread but those of its own faults. The
+// Go runtime's preemption is one of them: it waits for the next call of a function.
+func blockSignals() {
+	var set unix.Sigset_t
+	for i := range set.Val {
+		set.Val[i] = ^set.Val[i]
+	}
+	for _, sig := range []unix.Signal{unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL} {
+		set.Val[0] &^= 1 << (uint(sig) - 1)
+	}
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil)
+}
+
+// handler is what one thread answers with.
+type handler struct {
+	lens     *Lens
+	call     notification
+	uid, gid uint32 // this thread's real ones
+	name     [longest]byte
+	local    [1]unix.Iovec
+	remote   [2]unix.RemoteIovec
+}
+
+// answer answers the call, or lets it through.
+func (h *handler) answer() {
+	if uint32(h.call.number) == h.lens.machine.sysinfo {
+		if h.sysinfo() {
+			return
+		}
+	} else if d, flags := h.wanted(); d != nil && h.give(d, flags) {
+		return
+	}
+	h.respond(response{flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
+}
+
+// respond ends the call. That who made it is gone is no matter.
+func (h *handler) respond(r response) {
+	r.id = h.call.id
+	_, _ = ioctl(h.lens.listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&r))
+}
+
+// sysinfo fills the struct that the call names.
+func (h *handler) sysinfo() bool {
+	info, ok := h.lens.view.sysinfo(time.Now())
+	if !ok || !h.waits() {
+		return false
+	}
+	filled := unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info))
+	if h.move(unix.ProcessVMWritev, h.call.args[0], filled) < len(filled) {
+		return false // the kernel finds out what is wrong with that address
+	}
+	h.respond(response{})
+	return true
+}
+
+// waits tells whether who asked still waits: its pid may be another's otherwise.
+func (h *handler) waits() bool {
+	_, errno := ioctl(h.lens.listener, notifIDValid, unsafe.Pointer(&h.call.id))
+	return errno == 0
+}
+
+// give puts a descriptor of the document in place of the file's, of a description
+// of its own: it has an offset. It is false where the call has to go on.
+func (h *handler) give(d *document, flags uint64) bool {
+	fd, ok := h.lens.view.open(d, time.Now())
+	if !ok {
+		return false
+	}
+	defer unix.Close(fd)
+	add := addFD{
+		id: h.call.id, flags: unix.SECCOMP_ADDFD_FLAG_SEND,
+		source: uint32(fd), newFlags: uint32(flags & unix.O_CLOEXEC),
+	}
+	_, errno := ioctl(h.lens.listener, notifAddFD, unsafe.Pointer(&add))
+	if errno == unix.EINVAL { // before Linux 5.14 it takes two steps
+		var value uintptr
+		add.flags = 0
+		if value, errno = ioctl(h.lens.listener, notifAddFD, unsafe.Pointer(&add)); errno == 0 {
+			h.respond(response{value: int64(value)})
+		}
+	}
+	switch errno {
+	case 0, unix.ENOENT:
+		return true
+	case unix.EMFILE:
+		h.respond(response{errno: -int32(errno)})
+		return true
+	}
+	return false
+}
+
+// longest is how much of a name is looked at: the longest of a document, and some
+// detours.
+const longest = 64
+
+// wanted is the document that the call opens, nil for none, and the flags of the
+// open.
+func (h *handler) wanted() (d *document, flags uint64) {
+	c := &h.call
+	at, name := int32(c.args[0]), c.args[1]
+	switch uint32(c.number) {
+	case h.lens.machine.open:
+		at, name, flags = unix.AT_FDCWD, c.args[0], c.args[1]
+	case h.lens.machine.openat2:
+		var how unix.OpenHow
+		read := unsafe.Slice((*byte)(unsafe.Pointer(&how)), unsafe.Sizeof(how))
+		if c.args[3] < uint64(len(read)) || h.move(unix.ProcessVMReadv, c.args[2], read) < len(read) ||
+			how.Resolve != 0 || how.Flags&uint64(h.lens.machine.notPlain()) != 0 {
+			return nil, 0
+		}
+		flags = how.Flags
+	default:
+		flags = c.args[2]
+	}
+	text, ok := h.text(name)
+	if !ok {
+		return nil, 0
+	}
+	d = h.lens.view.named(text[bytes.LastIndexByte(text, '/')+1:])
+	if d == nil || h.lens.mode == Exact && !d.exact || !h.waits() || !h.means(d, at, string(text)) {
+		return nil, 0
+	}
+	return d, flags
+}
+
+// text is the name at an address in the memory of who asked; false where it is
+// longer than any that matters, or cannot be read.
+func (h *handler) text(address uint64) ([]byte, bool) {
+	buf := h.name[:]
+	buf = buf[:h.move(unix.ProcessVMReadv, address, buf)]
+	n := bytes.IndexByte(buf, 0)
+	return buf[:max(n, 0)], n > 0
+}
+
+// means tells whether a name, that ends as the document's, is the document's.
+func (h *handler) means(d *document, at int32, name string) bool {
+	task := "/proc/" + strconv.Itoa(int(h.call.pid))
+	if name[0] != '/' {
+		dir := task + "/cwd"
+		if at != unix.AT_FDCWD {
+			dir = task + "/fd/" + strconv.Itoa(int(at))
+		}
+		dir, err := os.Readlink(dir)
+		if err != nil {
+			return false
+		}
+		name = dir + "/" + name
+	}
+	if name != d.path && path.Clean(name) != d.path {
+		return false
+	}
+	root, err := os.Readlink(task + "/root")
+	return err != nil || root == "/" // another user's cannot be asked
+}
+
+// move copies between buf and the memory of who asked, by process_vm_readv(2) or
+// process_vm_writev(2), and tells how many bytes: all up to the end of a page where
+// there is nothing behind. Who asked may be another user's: the kernel compares this
+// thread's real user (ptrace(2), PTRACE_MODE_ATTACH_REALCREDS), and root may take on
+// any.
+func (h *handler) move(call func(int, []unix.Iovec, []unix.RemoteIovec, uint) (int, error), address uint64, buf []byte) int {
+	h.local[0].Base = &buf[0]
+	h.local[0].SetLen(len(buf))
+	page := os.Getpagesize()
+	first := min(len(buf), page-int(address)&(page-1))
+	h.remote[0] = unix.RemoteIovec{Base: uintptr(address), Len: first}
+	h.remote[1] = unix.RemoteIovec{Base: uintptr(address) + uintptr(first), Len: len(buf) - first}
+	n, err := call(int(h.call.pid), h.local[:], h.remote[:], 0)
+	if err == unix.EPERM && h.become() {
+		n, err = call(int(h.call.pid), h.local[:], h.remote[:], 0)
+	}
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// become makes the real user and group of this thread those of who asked. The
+// effective ones stay, and with them what this process may do.
+func (h *handler) become() bool {
+	var st unix.Stat_t
+	if unix.Stat("/proc/"+strconv.Itoa(int(h.call.pid)), &st) != nil || st.Uid == h.uid && st.Gid == h.gid {
+		return false
+	}
+	const same = ^uintptr(0)
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(st.Gid), same, same); errno != 0 {
+		return false
+	}
+	h.gid = st.Gid
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(st.Uid), same, same); errno != 0 {
+		return false
+	}
+	h.uid = st.Uid
+	return true
+}

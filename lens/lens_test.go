@@ -1,0 +1,388 @@
+package lens
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// limit is what the lens of the tests has for a limit, wherever they run.
+const limit = 64 << 20
+
+// opened makes a lens of a mode and its view.
+func opened(t *testing.T, mode Mode) (*Lens, *View) {
+	t.Helper()
+	v, err := NewView()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Budget().SetLimit(limit)
+	l, err := v.Open(mode)
+	for _, errno := range []error{unix.EBUSY, unix.EINVAL, unix.ENOSYS, unix.EPERM} {
+		if errors.Is(err, errno) {
+			t.Skipf("no lens here: %v", err)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, v
+}
+
+// program is this test's binary in the part of a worker: it does what it is told,
+// line by line, and says what came of it.
+type program struct {
+	t   *testing.T
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("LENS_PROGRAM") == "" {
+		os.Exit(m.Run())
+	}
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		fmt.Println(verbs[words[0]](words[1:]))
+	}
+}
+
+func begin(t *testing.T, l *Lens) *program {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "LENS_PROGRAM=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Run(func() { err = cmd.Start() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &program{t, in, bufio.NewReader(out)}
+}
+
+func (p *program) do(format string, args ...any) string {
+	p.t.Helper()
+	fmt.Fprintf(p.in, format+"\n", args...)
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func (p *program) want(want, format string, args ...any) {
+	p.t.Helper()
+	if got := p.do(format, args...); got != want {
+		p.t.Errorf("%s: %s, not %s", fmt.Sprintf(format, args...), got, want)
+	}
+}
+
+// verbs are what a program can be told to do.
+var verbs = map[string]func([]string) string{
+	// total opens a name and says the first line that it reads.
+	"plain":   func(w []string) string { return firstLine(unix.Open(w[0], unix.O_RDONLY, 0)) },
+	"cloexec": func(w []string) string { return firstLine(unix.Open(w[0], unix.O_RDONLY|unix.O_CLOEXEC, 0)) },
+	"openat": func(w []string) string {
+		dir, err := unix.Open(w[0], unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return err.Error()
+		}
+		defer unix.Close(dir)
+		return firstLine(unix.Openat(dir, w[1], unix.O_RDONLY, 0))
+	},
+	"openat2": func(w []string) string {
+		return firstLine(unix.Openat2(unix.AT_FDCWD, w[0], &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC}))
+	},
+	"chdir": func(w []string) string { return said(unix.Chdir(w[0])) },
+	"sysinfo": func([]string) string {
+		var info unix.Sysinfo_t
+		if err := unix.Sysinfo(&info); err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(info.Totalram*uint64(info.Unit), " ", info.Freeram <= info.Totalram && info.Sharedram <= info.Totalram, " ", info.Procs > 0)
+	},
+	// agree compares one sysinfo(2) with /proc/meminfo as busybox does.
+	"agree": func([]string) string {
+		for range 100 { // a picture may have been renewed between the two
+			var info unix.Sysinfo_t
+			if err := unix.Sysinfo(&info); err != nil {
+				return err.Error()
+			}
+			fd, err := unix.Open("/proc/meminfo", unix.O_RDONLY, 0)
+			if err != nil {
+				return err.Error()
+			}
+			text := contents(fd)
+			if strings.Contains(text, fmt.Sprintf("MemFree:%16d kB", info.Freeram>>10)) &&
+				strings.Contains(text, fmt.Sprintf("Shmem:%18d kB", info.Sharedram>>10)) &&
+				strings.Contains(text, fmt.Sprintf("SwapTotal:%14d kB", info.Totalswap>>10)) {
+				return "they agree"
+			}
+		}
+		return "they never agree"
+	},
+	// flags are those of the descriptor and of the description that an open has.
+	"flags": func([]string) string {
+		var list []string
+		for _, flags := range []int{unix.O_RDONLY, unix.O_RDONLY | unix.O_CLOEXEC} {
+			fd, err := unix.Open("/proc/meminfo", flags, 0)
+			if err != nil {
+				return err.Error()
+			}
+			own, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+			status, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+			_, err = unix.Write(fd, []byte("x"))
+			list = append(list, fmt.Sprint(own, status&unix.O_ACCMODE, err))
+			if again, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR, 0); err == nil {
+				_, err = unix.Write(again, []byte("x")) // root may, and is refused
+				list = append(list, fmt.Sprint(err))
+			}
+			unix.Close(fd)
+		}
+		return strings.Join(list, ", ")
+	},
+	// full opens where no descriptor is left.
+	"full": func([]string) string {
+		var old unix.Rlimit
+		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &old)
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max})
+		_, err := unix.Open("/proc/meminfo", unix.O_RDONLY, 0)
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old)
+		return said(err)
+	},
+	// wrong makes calls that the kernel refuses.
+	"wrong": func([]string) string {
+		var list []error
+		for _, call := range [][4]uintptr{
+			{unix.SYS_OPENAT, ^uintptr(99), 0, 0},
+			{unix.SYS_OPENAT, ^uintptr(99), 1, 0},
+			{unix.SYS_SYSINFO, 0},
+			{unix.SYS_SYSINFO, ^uintptr(0)},
+		} {
+			_, _, errno := unix.Syscall(call[0], call[1], call[2], call[3])
+			list = append(list, errno)
+		}
+		name := []byte("meminfo\x00")
+		_, _, errno := unix.Syscall(unix.SYS_OPENAT, 99, uintptr(unsafe.Pointer(&name[0])), 0)
+		return fmt.Sprint(append(list, errno))
+	},
+	// edge has the name end with a page that nothing follows.
+	"edge": func(w []string) string {
+		page := os.Getpagesize()
+		m, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		if err == nil {
+			err = unix.Mprotect(m[page:], unix.PROT_NONE)
+		}
+		if err != nil {
+			return err.Error()
+		}
+		name := w[0]
+		if w[1] == "whole" {
+			name += "\x00"
+		}
+		at := page - len(name)
+		copy(m[at:], name)
+		dir := unix.AT_FDCWD
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(&m[at])), unix.O_RDONLY, 0, 0, 0)
+		if errno != 0 {
+			return errno.Error()
+		}
+		return firstLine(int(fd), nil)
+	},
+	// hold opens the file and keeps it; again reads it from its start.
+	"hold": func([]string) string { held, _ = unix.Open("/proc/meminfo", unix.O_RDONLY, 0); return said(nil) },
+	"again": func([]string) string {
+		buf := make([]byte, 64)
+		n, err := unix.Pread(held, buf, 0)
+		if err != nil {
+			return err.Error()
+		}
+		line, _, _ := bytes.Cut(buf[:n], []byte("\n"))
+		return string(line)
+	},
+	"close": func([]string) string { return said(unix.Close(held)) },
+	"offset": func([]string) string {
+		other, err := unix.Open("/proc/meminfo", unix.O_RDONLY, 0)
+		if err != nil {
+			return err.Error()
+		}
+		defer unix.Close(other)
+		if _, err := unix.Read(other, make([]byte, 100)); err != nil {
+			return err.Error()
+		}
+		at, err := unix.Seek(held, 0, io.SeekCurrent)
+		return fmt.Sprint(at, " ", said(err))
+	},
+}
+
+var held int
+
+func said(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "done"
+}
+
+func contents(fd int) string {
+	f := os.NewFile(uintptr(fd), "")
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func firstLine(fd int, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	line, _, _ := strings.Cut(contents(fd), "\n")
+	return line
+}
+
+const (
+	inside = "MemTotal:          65536 kB"
+	info   = "67108864 true true"
+)
+
+// outside is the host's first line.
+func outside(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return line
+}
+
+func TestExact(t *testing.T) {
+	l, _ := opened(t, Exact)
+	p := begin(t, l)
+	p.want(inside, "plain /proc/meminfo")
+	p.want(outside(t), "cloexec /proc/meminfo")
+	p.want(outside(t), "openat2 /proc/meminfo")
+	p.want(info, "sysinfo")
+	p.want("they agree", "agree")
+	p.want("no such file or directory", "plain /proc/meminfo2")
+	p.want("no such file or directory", "plain /nowhere/meminfo")
+}
+
+func TestWide(t *testing.T) {
+	l, _ := opened(t, Wide)
+	p := begin(t, l)
+	for _, verb := range []string{"plain", "cloexec", "openat2"} {
+		p.want(inside, "%s /proc/meminfo", verb)
+	}
+	if got := p.do("flags"); !strings.HasPrefix(got, "0 0 bad file descriptor, ") || !strings.Contains(got, "1 0 bad file descriptor") {
+		t.Errorf("flags of the descriptor: %s", got)
+	} else if os.Geteuid() == 0 && strings.Count(got, "operation not permitted") != 2 {
+		t.Errorf("root may write what all others read: %s", got)
+	}
+}
+
+// TestNames: a file may be named in more than one way.
+func TestNames(t *testing.T) {
+	l, _ := opened(t, Exact)
+	p := begin(t, l)
+	for _, name := range []string{"//proc/meminfo", "/proc/./meminfo", "/proc/self/../meminfo", "/usr/../proc//meminfo"} {
+		p.want(inside, "plain %s", name)
+	}
+	p.want(inside, "openat /proc meminfo")
+	p.want(inside, "openat /proc/self ../meminfo")
+	p.want(inside, "openat /tmp /proc/meminfo")
+	p.want("no such file or directory", "openat /tmp meminfo")
+	p.want("done", "chdir /proc")
+	p.want(inside, "plain meminfo")
+	p.want(inside, "plain ./meminfo")
+	p.want("done", "chdir /tmp")
+	p.want("no such file or directory", "plain meminfo")
+	p.want(inside, "plain ../proc/meminfo")
+}
+
+// TestRefused: what the kernel refuses it still does, with its own error.
+func TestRefused(t *testing.T) {
+	l, _ := opened(t, Exact)
+	p := begin(t, l)
+	p.want("[bad address bad address bad address bad address bad file descriptor]", "wrong")
+	p.want(inside, "edge /proc/meminfo whole")
+	p.want("bad address", "edge /proc/meminfo cut")
+	p.want("too many open files", "full")
+}
+
+// TestHeld: who holds the file open sees what becomes of the container, and has an
+// offset of his own.
+func TestHeld(t *testing.T) {
+	l, v := opened(t, Exact)
+	p := begin(t, l)
+	p.want("done", "hold")
+	p.want(inside, "again")
+	p.want("0 done", "offset")
+	v.Budget().SetLimit(limit / 2)
+	for p.do("again") != "MemTotal:          32768 kB" { // until the test's own deadline
+		continue
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.meminfo.page.held() {
+		t.Error("nobody seems to hold it open")
+	}
+	p.want("done", "close")
+	if v.meminfo.page.held() {
+		t.Error("somebody seems to hold it open")
+	}
+}
+
+func TestNothingLimits(t *testing.T) {
+	v, err := NewView()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := v.Budget().Read(); err != nil || m.Limited {
+		t.Skipf("there is a limit here, or %v", err)
+	}
+	l, err := v.Open(Exact)
+	if err != nil {
+		t.Skip(err)
+	}
+	begin(t, l).want(outside(t), "plain /proc/meminfo")
+}
+
+// TestTwoLenses: each has its own thread and filter.
+func TestTwoLenses(t *testing.T) {
+	exact, v := opened(t, Exact)
+	wide, err := v.Open(Wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, exact).want(outside(t), "cloexec /proc/meminfo")
+	begin(t, wide).want(inside, "cloexec /proc/meminfo")
+	begin(t, exact).want(inside, "plain /proc/meminfo")
+	if got := firstLine(unix.Open("/proc/meminfo", unix.O_RDONLY, 0)); got != outside(t) {
+		t.Errorf("memsup itself reads %s", got)
+	}
+}

@@ -1,0 +1,319 @@
+package lens
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/memsup/memsup/budget"
+)
+
+// View is what is seen: one picture of the container for all lenses, read anew for
+// whoever asks.
+type View struct {
+	budget *budget.Budget
+	born   time.Duration // of the container's first process, since the host was booted
+
+	mu       sync.Mutex
+	memory   budget.Meminfo
+	memoryAt time.Time // zero: never
+	cpusAt   time.Time
+	text     []byte
+	meminfo  document
+	cpuinfo  document
+	online   document
+
+	follower sync.Once
+	readers  chan struct{} // somebody opened what follow keeps true
+}
+
+// fresh is how long a picture of memory serves: for the calls that one program makes
+// for one answer. So sysinfo(2) and /proc/meminfo agree.
+const fresh = 10 * time.Millisecond
+
+// cpusFresh is the same of what is told of CPUs, which seldom changes and costs
+// more.
+const cpusFresh = time.Second
+
+// NewView makes a view. The caller has to tell Budget of a limit that it is to keep.
+func NewView() (*View, error) {
+	b, err := budget.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &View{
+		budget: b, born: firstBorn(), readers: make(chan struct{}, 1),
+		meminfo: document{path: "/proc/meminfo", exact: true},
+		cpuinfo: document{path: "/proc/cpuinfo"},
+		online:  document{path: "/sys/devices/system/cpu/online"},
+	}, nil
+}
+
+// Budget is what the view reads memory from.
+func (v *View) Budget() *budget.Budget { return v.budget }
+
+// look is the first look.
+func (v *View) look() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.readMemory(time.Now())
+}
+
+// readMemory reads memory where the picture is not fresh.
+func (v *View) readMemory(now time.Time) error {
+	if age := now.Sub(v.memoryAt); age >= 0 && age < fresh {
+		return nil
+	}
+	var err error
+	if err = v.budget.ReadMeminfo(&v.memory); err != nil {
+		return err
+	}
+	v.memoryAt = now
+	v.text = v.memory.Append(v.text[:0])
+	v.text = stretch(v.text, v.meminfo.length()-len(v.text))
+	return nil
+}
+
+// stretch makes a text of /proc/meminfo longer by n blanks, in front of its last
+// number. Whoever holds it open then still reads whole lines.
+func stretch(text []byte, n int) []byte {
+	at := bytes.LastIndexByte(text, ':') + 1
+	if n <= 0 || at == 0 {
+		return text
+	}
+	behind := strings.Repeat(" ", n) + string(text[at:])
+	return append(text[:at], behind...)
+}
+
+// refresh makes a document's text new. It is false where the document is the
+// kernel's own: nothing limits, or the numbers cannot be read.
+func (v *View) refresh(d *document, now time.Time) bool {
+	if d != &v.meminfo {
+		v.readCPUs(now)
+		return d.page != nil
+	}
+	return v.readMemory(now) == nil && d.set(v.text, v.memory.Limited)
+}
+
+// named is the document whose name is base, without its directory; nil for none.
+func (v *View) named(base []byte) *document {
+	switch string(base) {
+	case "meminfo":
+		return &v.meminfo
+	case "cpuinfo":
+		return &v.cpuinfo
+	case "online":
+		return &v.online
+	}
+	return nil
+}
+
+// open opens a document for one more reader.
+func (v *View) open(d *document, now time.Time) (fd int, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.refresh(d, now) {
+		return 0, false
+	}
+	fd, err := unix.Open(d.page.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, false
+	}
+	if d == &v.meminfo {
+		select {
+		case v.readers <- struct{}{}:
+		default:
+		}
+	}
+	return fd, true
+}
+
+// sysinfo is the answer to sysinfo(2) by the picture that /proc/meminfo is made of.
+// The load and what the kernel may add one day are the host's.
+func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.readMemory(now) != nil || !v.memory.Limited || unix.Sysinfo(&info) != nil {
+		return info, false
+	}
+	m := &v.memory
+	info.Totalram, info.Freeram = uint64(m.MemTotal), uint64(m.MemFree)
+	info.Sharedram, info.Bufferram = uint64(m.Shmem), uint64(m.Buffers)
+	info.Totalswap, info.Freeswap = uint64(m.SwapTotal), uint64(m.SwapFree)
+	info.Totalhigh, info.Freehigh = 0, 0
+	info.Unit = 1
+	if n := processes(); n > 0 {
+		info.Procs = uint16(min(n, math.MaxUint16))
+	}
+	var boot unix.Timespec
+	if v.born > 0 && unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) == nil {
+		info.Uptime = int64(max(0, time.Duration(boot.Nano())-v.born) / time.Second)
+	}
+	return info, true
+}
+
+// processes counts the processes of this PID namespace.
+func processes() (n int) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if name[0] >= '1' && name[0] <= '9' {
+			n++
+		}
+	}
+	return n
+}
+
+// firstBorn is when this PID namespace's first process was started, after the
+// host's boot (proc(5), starttime); 0 where it cannot be read.
+func firstBorn() time.Duration {
+	stat, err := os.ReadFile("/proc/1/stat")
+	if err != nil {
+		return 0
+	}
+	const (
+		startTime = 22 - 3 // fields behind the name in parentheses, which is the second
+		perSecond = 100    // USER_HZ
+	)
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= startTime {
+		return 0
+	}
+	ticks, err := strconv.ParseInt(string(fields[startTime]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(ticks) * (time.Second / perSecond)
+}
+
+// step is how often a text is made new that somebody holds open, or is bound.
+const step = time.Second
+
+// follow keeps the text of memory true as long as anybody holds it open.
+func (v *View) follow() {
+	v.follower.Do(func() {
+		go func() {
+			for {
+				if !v.watched() {
+					<-v.readers
+				}
+				time.Sleep(step)
+			}
+		}()
+	})
+}
+
+// watched makes the text of memory new and tells whether somebody may look.
+func (v *View) watched() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.meminfo.bound == nil && (v.meminfo.page == nil || !v.meminfo.page.held()) {
+		return false
+	}
+	v.refresh(&v.meminfo, time.Now())
+	return true
+}
+
+// document is a file of the kernel's that has another text here.
+type document struct {
+	path  string
+	exact bool     // Exact answers it, too
+	page  *page    // what is handed out; nil: the kernel's own
+	bound *os.File // what is bound over it; nil: nothing
+}
+
+// length is how long the text is that is handed out.
+func (d *document) length() int {
+	if d.page == nil {
+		return 0
+	}
+	return len(d.page.memory)
+}
+
+// set makes text the document's: in place, where who holds it open sees it, or where
+// the length differs in a new page, for those who open it from then on. Where
+// nothing limits, nothing is handed out. It tells whether there is something.
+func (d *document) set(text []byte, limited bool) bool {
+	if d.bound != nil {
+		if _, err := d.bound.WriteAt(text, 0); err == nil {
+			_ = d.bound.Truncate(int64(len(text)))
+		}
+	}
+	if limited && d.page != nil && len(d.page.memory) == len(text) {
+		copy(d.page.memory, text)
+		return true
+	}
+	if d.page != nil {
+		d.page.close()
+		d.page = nil
+	}
+	if limited {
+		d.page, _ = newPage(d.path, text)
+	}
+	return d.page != nil
+}
+
+// page is memory that others may read as a file.
+type page struct {
+	fd     int
+	path   string // a name of it, by which it is opened with an offset of its own
+	memory []byte
+}
+
+// newPage makes a file in memory (memfd_create(2)) that only this mapping can
+// change.
+func newPage(name string, text []byte) (*page, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	defer unix.Close(fd)
+	p := &page{}
+	// Opened again it counts for a lease, which it does not as it was made.
+	p.fd, err = unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open a page of %s: %w", name, err)
+	}
+	p.path = "/proc/self/fd/" + strconv.Itoa(p.fd)
+	_ = unix.Fchmod(fd, 0o444)
+	if _, err = unix.Write(fd, text); err == nil {
+		p.memory, err = unix.Mmap(fd, 0, len(text), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_FUTURE_WRITE|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		p.close()
+		return nil, fmt.Errorf("make a page of %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func (p *page) close() {
+	if p.memory != nil {
+		_ = unix.Munmap(p.memory)
+	}
+	unix.Close(p.fd)
+}
+
+// held tells whether anybody else has the page open: only then does the kernel
+// refuse a lease of it (fcntl(2), F_SETLEASE). Where it gives none to nobody
+// somebody may.
+func (p *page) held() bool {
+	if _, err := unix.FcntlInt(uintptr(p.fd), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		return true
+	}
+	_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETLEASE, unix.F_UNLCK)
+	return false
+}
