@@ -57,8 +57,10 @@ type Lens struct {
 	machine  machine
 	listener int
 	runs     chan func()
-	idle     atomic.Int32 // threads that wait for a notification
-	threads  atomic.Int32
+	// unwatched tells that nobody looks whether an answer takes too long; what is
+	// sent to watch ends that.
+	unwatched atomic.Bool
+	watch     chan struct{}
 }
 
 // Open makes a lens of a mode that is not Off. The error says what is in its way;
@@ -71,7 +73,7 @@ func (v *View) Open(mode Mode) (*Lens, error) {
 	if err := v.look(); err != nil {
 		return nil, err
 	}
-	l := &Lens{mode: mode, view: v, machine: m, runs: make(chan func())}
+	l := &Lens{mode: mode, view: v, machine: m, runs: make(chan func()), watch: make(chan struct{}, 1)}
 	opened := make(chan error)
 	go l.thread(opened)
 	if err := <-opened; err != nil {
@@ -131,6 +133,8 @@ func (l *Lens) install() (err error) {
 		unix.Close(l.listener)
 		return err
 	}
-	l.more()
+	h := &handler{lens: l}
+	go l.serve(h)
+	go l.relieve(h)
 	return nil
 }

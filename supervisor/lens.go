@@ -66,7 +66,9 @@ func (s *supervisor) lensOf(mode lens.Mode) *lens.Lens {
 		s.log.warn("no lens: workers start without it", "lens", mode, "because", err)
 		return nil
 	}
-	s.log.info("workers see the container's memory", "lens", mode)
+	if s.c.Command == nil {
+		s.log.info("workers see the container's memory", "lens", mode)
+	}
 	// Who answers them must not wait until the loop is done with something else.
 	ls.useProcessors(3)
 	return ls.opened[mode]

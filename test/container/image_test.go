@@ -23,6 +23,7 @@ var (
 	initsImage    = image{name: "inits", dir: "testdata/inits", programs: []string{"stress"}}
 	usersImage    = image{name: "users", dir: "testdata/users", programs: []string{"memsup"}}
 	truthImage    = image{name: "truth", dir: "testdata/truth", programs: []string{"truth"}}
+	lensImage     = image{name: "lens", dir: "testdata/lens", programs: []string{"memsup", "asks"}, static: []string{"musl", "storm"}}
 	linkedImage   = image{name: "linked", dir: "testdata/linked", programs: []string{"memsup"}, from: &initsImage}
 )
 
@@ -32,7 +33,8 @@ type image struct {
 	name     string
 	dir      string
 	programs []string
-	from     *image // the image of this list that the Dockerfile starts from
+	static   []string // C programs of dir, linked with musl
+	from     *image   // the image of this list that the Dockerfile starts from
 
 	once sync.Once
 	err  error
@@ -81,6 +83,12 @@ func (i *image) build() error {
 			return err
 		}
 	}
+	for _, p := range i.static {
+		out, err := exec.Command("musl-gcc", "-static", "-O2", "-Wall", "-Werror", "-o", filepath.Join(context, p), filepath.Join(i.dir, p+".c")).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("musl-gcc (apt install musl-tools gcc): %w\n%s", err, out)
+		}
+	}
 	tag := "memsup-test/" + i.name
 	before, _ := docker("image", "inspect", "--format", "{{.Id}}", tag)
 	args := append([]string{"build", "--tag", tag}, debian.BuildArgs()...)
@@ -101,7 +109,7 @@ var base = sync.OnceValue(func() error { return debian.Base(scratch) })
 // directory.
 var programs = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "bin")
-	packages := []string{"../../examples/web", "../../examples/worker", "./stress", "./activated", "../truth"}
+	packages := []string{"../../examples/web", "../../examples/worker", "./stress", "./activated", "./asks", "../truth"}
 	binary := os.Getenv("MEMSUP_BINARY")
 	if binary == "" {
 		packages = append(packages, "../../cmd/memsup")
