@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/lens"
 	"github.com/memsup/memsup/spawn"
 )
 
@@ -23,6 +25,8 @@ type Foreground struct {
 	Groups    []int    `json:"groups"` // supplementary
 	// Settings are the type's own, which come before these.
 	Settings *spawn.Settings `json:"settings"`
+	// Lens are the arguments of memsup in front of Argv where the type has a lens.
+	Lens []string `json:"lens,omitempty"`
 	// OOMScoreAdj is what a worker of the type has (proc(5)).
 	OOMScoreAdj int `json:"oom_score_adj"`
 }
@@ -62,6 +66,13 @@ func (s *supervisor) foreground(q *foregroundRequest) (*Foreground, error) {
 	f := &Foreground{
 		Argv: append(slices.Clone(argv), q.Args...), Env: env,
 		UID: unix.Geteuid(), GID: unix.Getegid(), Settings: t.Settings, OOMScoreAdj: min(s.oomScoreOf(t), 1000),
+	}
+	if t.Lens != lens.Off {
+		f.Lens = []string{"lens", "--mode", t.Lens.String()}
+		if s.c.Limit > 0 {
+			f.Lens = append(f.Lens, "--limit", strconv.FormatInt(s.c.Limit, 10))
+		}
+		f.Lens = append(f.Lens, "--")
 	}
 	f.Groups, _ = unix.Getgroups()
 	if f.Directory, err = unix.Getwd(); err != nil || !strings.HasPrefix(f.Directory, "/") {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/memsup/memsup/budget"
 	"github.com/memsup/memsup/leaf"
+	"github.com/memsup/memsup/lens"
 	"github.com/memsup/memsup/pressure"
 	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
@@ -141,7 +142,7 @@ func surroundings(b *budget.Budget) []finding {
 	if _, err := supervisor.NewClient(""); err != nil {
 		control = finding{Name: "control socket", Missing: err.Error()}
 	}
-	return slices.Concat([]finding{cgroup}, better, watching(b), []finding{
+	return slices.Concat([]finding{cgroup}, better, watching(b), []finding{lenses()}, []finding{
 		initProcess(), control,
 		{Name: "signals ignored", Value: signalNames(spawn.Ignored)},
 		{Name: "signals blocked", Value: signalNames(spawn.Blocked)},
@@ -199,6 +200,25 @@ func leaves(b *budget.Budget) finding {
 		f.Value, f.From = "made by the memsup that runs here", around
 	} else if err := leaf.May(dir); err != nil {
 		f.Value, f.Missing, f.Instead = "", err.Error(), "workers share the container's"
+	}
+	return f
+}
+
+// lenses says which modes of the lens can be had here, and why not the others.
+func lenses() finding {
+	f := finding{Name: "lens"}
+	v, err := lens.NewView()
+	if err != nil {
+		f.Missing = err.Error()
+		return f
+	}
+	if _, err := v.Open(lens.Exact); err != nil {
+		f.Missing = err.Error()
+		return f
+	}
+	f.Value = "exact, wide, bind"
+	if _, err := v.Open(lens.Bind); err != nil {
+		f.Value, f.Instead = "exact, wide", "not bind: "+err.Error()
 	}
 	return f
 }

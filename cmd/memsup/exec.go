@@ -86,5 +86,13 @@ func become(f *supervisor.Foreground) error {
 		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
 		env = append(env, "TERM="+term)
 	}
-	return spawn.Become(f.Argv, env, f.Settings)
+	argv := f.Argv
+	if len(f.Lens) > 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		argv = slices.Concat([]string{self}, f.Lens, argv)
+	}
+	return spawn.Become(argv, env, f.Settings)
 }

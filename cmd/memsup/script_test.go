@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/memsup/memsup/lens"
 )
 
 func TestMain(m *testing.M) {
@@ -20,6 +23,19 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition: func(name string) (bool, error) {
+			if name != "lens" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			v, err := lens.NewView()
+			if err == nil {
+				_, err = v.Open(lens.Exact)
+			}
+			if err != nil && os.Getenv("CI") == "true" {
+				return false, err
+			}
+			return err == nil, nil
+		},
 		Setup: func(env *testscript.Env) error {
 			// A program built with -race otherwise waits a second before it ends.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")

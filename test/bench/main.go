@@ -3,7 +3,7 @@
 // missed is said and never an error: another machine, or a busy one, has other
 // times.
 //
-//	go run ./test/bench [-quick] [-memsup PATH]
+//	go run ./test/bench [-quick] [-only SECTION] [-memsup PATH]
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,11 +28,12 @@ type extent struct {
 	settle, watch                            time.Duration
 	shares                                   int // pairs of loads, each so long
 	load                                     time.Duration
+	lens, reads                              int
 }
 
 var (
-	full  = extent{rounds: 400, pairs: 15, orphans: 20000, instances: 15, count: 15, settle: 30 * time.Second, watch: 20 * time.Second, shares: 9, load: 5 * time.Second}
-	quick = extent{rounds: 15, pairs: 2, orphans: 500, instances: 1, count: 2, settle: time.Second, watch: time.Second, shares: 1, load: time.Second}
+	full  = extent{rounds: 400, pairs: 15, orphans: 20000, instances: 15, count: 15, settle: 30 * time.Second, watch: 20 * time.Second, shares: 19, load: 3 * time.Second, lens: 11, reads: 5000}
+	quick = extent{rounds: 15, pairs: 2, orphans: 500, instances: 1, count: 2, settle: time.Second, watch: time.Second, shares: 1, load: time.Second, lens: 1, reads: 100}
 )
 
 func main() {
@@ -45,17 +47,21 @@ func main() {
 	}
 	isQuick := flag.Bool("quick", false, "a few rounds, to see that everything runs; the numbers say nothing")
 	path := flag.String("memsup", "", "the `binary` to measure (default: built now with the release's flags)")
+	only := flag.String("only", "", "measure one `section`: processes, sharing, lens or library")
 	flag.Parse()
+	if *only != "" && !slices.ContainsFunc(sections, func(s section) bool { return s.name == *only }) {
+		log.Fatalf("-only: there is no section %q; write processes, sharing, lens or library", *only)
+	}
 	e := full
 	if *isQuick {
 		e = quick
 	}
-	if err := bench(e, *path); err != nil {
+	if err := bench(e, *path, *only); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func bench(e extent, path string) error {
+func bench(e extent, path, only string) error {
 	runtime.LockOSThread() // the children's parent-death signal follows this thread
 	// What nohup and shells ignore for the background is not passed on: an init
 	// has more to do then. A signal that is caught here is not ignored below.
@@ -78,54 +84,77 @@ func bench(e extent, path string) error {
 	} else if path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	bare := filepath.Join(dir, "bare")
-	if err := build(bare, "test/bench/bare", "-s -w"); err != nil {
-		return err
-	}
-	peers := installed(path, bare)
-	var names []string
-	for _, p := range peers[1:] {
-		names = append(names, p.name)
-	}
-	processes := newTable(names...)
-	if err := starts(processes, peers, e, dir); err != nil {
-		return err
-	}
-	if err := asPID1("true").Run(); err != nil {
-		fmt.Printf("Left out, because no PID namespace can be made here (%v): orphans and the sleeping worker.\n", err)
-	} else {
-		if err := reaping(processes, peers, e); err != nil {
-			return err
-		}
-		if err := sleepers(processes, peers, e, dir); err != nil {
-			return err
-		}
-	}
-	if err := watching(processes, peers, e, dir); err != nil {
-		return err
-	}
 	if e == quick {
 		fmt.Println("A quick run: what follows shows that it runs, and neither times nor targets.")
 	}
 	fmt.Printf("%d CPUs, %s. ", runtime.NumCPU(), time.Now().Format(time.DateOnly))
 	fmt.Println("Medians, and in brackets the 10th and 90th percentiles. After a program's own figure: memsup's divided by it, the median of pairs measured in turns.")
-	fmt.Printf("\n%s", processes)
-	shared, err := sharing(e, path, dir)
-	if err != nil {
-		return err
+	for _, s := range sections {
+		if only != "" && s.name != only {
+			continue
+		}
+		for _, measure := range s.tables {
+			t, err := measure(e, path, dir)
+			if err != nil {
+				return err
+			}
+			if t != nil {
+				fmt.Printf("\n%s", t)
+			}
+		}
 	}
-	if shared != nil {
-		fmt.Printf("\n%s", shared)
-	}
-	library := newTable("containerd/cgroups")
-	if err := size(library, path); err != nil {
-		return err
-	}
-	if err := benchmarks(library, e); err != nil {
-		return err
-	}
-	fmt.Printf("\n%s", library)
 	return nil
+}
+
+// sections are what is measured, each in one run. A table is nil where what it needs is
+// not here, which it says.
+var sections = []section{
+	{"processes", []measurement{inits}},
+	{"sharing", []measurement{sharing}},
+	{"lens", []measurement{lensCosts, lensReads}},
+	{"library", []measurement{library}},
+}
+
+type section struct {
+	name   string
+	tables []measurement
+}
+
+type measurement func(e extent, memsup, dir string) (*table, error)
+
+func inits(e extent, memsup, dir string) (*table, error) {
+	bare := filepath.Join(dir, "bare")
+	if err := build(bare, "test/bench/bare", "-s -w"); err != nil {
+		return nil, err
+	}
+	peers := installed(memsup, bare)
+	var names []string
+	for _, p := range peers[1:] {
+		names = append(names, p.name)
+	}
+	t := newTable(names...)
+	if err := starts(t, peers, e, dir); err != nil {
+		return nil, err
+	}
+	if err := asPID1("true").Run(); err != nil {
+		fmt.Printf("Left out, because no PID namespace can be made here (%v): orphans and the sleeping worker.\n", err)
+	} else {
+		if err := reaping(t, peers, e); err != nil {
+			return nil, err
+		}
+		if err := sleepers(t, peers, e, dir); err != nil {
+			return nil, err
+		}
+	}
+	return t, watching(t, peers, e, dir)
+}
+
+func library(e extent, memsup, _ string) (*table, error) {
+	t := newTable("containerd/cgroups")
+	if err := size(t, memsup); err != nil {
+		return nil, err
+	}
+	return t, benchmarks(t, e)
 }
 
 // build makes a program of this module as a release is made.

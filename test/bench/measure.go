@@ -15,7 +15,7 @@ import (
 )
 
 // verbs are what this program does as a child of itself.
-var verbs = map[string]func([]string) error{"inside": inside, "orphans": makeOrphans}
+var verbs = map[string]func([]string) error{"inside": inside, "orphans": makeOrphans, "read": readVerb}
 
 var environment = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/"}
 

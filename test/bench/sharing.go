@@ -55,7 +55,7 @@ func sharing(e extent, memsup, dir string) (*table, error) {
 		{"memsup", 2 * four, []string{memsup, "run", "--control", filepath.Join(dir, "control.sock"), "--log-level", "error"}},
 		{itself, 1 + four, []string{"gunicorn", "--workers", strconv.Itoa(four), "--bind", fmt.Sprintf("127.0.0.1:%d", port), "app:app"}},
 	}
-	r := t.row(fmt.Sprintf("1,000 requests to %d gunicorn workers on one socket, ms", four), fractionOf(itself, 1/0.97))
+	r := t.row(fmt.Sprintf("1,000 requests to %d gunicorn workers on one socket, ms", four), within(itself, 1/0.97))
 	for i := range e.shares {
 		for j := range kinds {
 			k := &kinds[(i+j)%len(kinds)]

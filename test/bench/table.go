@@ -67,7 +67,12 @@ func fractionOf(peer string, most float64) target { return target{set: true, mos
 // noSlowerThan is for programs that do the same: the median of two equals is
 // above 1 every other time, so it is missed where all of the median's confidence
 // interval is above 1.
-func noSlowerThan(peer string) target { return target{set: true, most: 1, of: peer, beyond: true} }
+func noSlowerThan(peer string) target { return within(peer, 1) }
+
+// within is the same for a difference that is smaller than those between two runs.
+func within(peer string, most float64) target {
+	return target{set: true, most: most, of: peer, beyond: true}
+}
 
 // words are the target and what became of it. The median is judged, as it is
 // printed.
@@ -85,11 +90,14 @@ func (r *row) words() string {
 		return text + ": not measured"
 	case to.beyond:
 		low, high := interval(values)
-		text = fmt.Sprintf("no slower than %s: %%s (95%%%% sure of %s..%s ×)", to.of, number(low), number(high))
-		if low > to.most {
-			return fmt.Sprintf(text, "**missed**")
+		if to.most == 1 {
+			text = "no slower than " + to.of
 		}
-		return fmt.Sprintf(text, "reached")
+		became := "reached"
+		if low > to.most {
+			became = "**missed**"
+		}
+		return fmt.Sprintf("%s: %s (95%% sure of %s..%s ×)", text, became, number(low), number(high))
 	case rounded(quantile(values, 0.5)) <= to.most:
 		return text + ": reached"
 	}

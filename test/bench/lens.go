@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// modes are those of the lens with what a command may cost there at most, beside the
+// same without.
+var modes = []struct {
+	name  string
+	most  float64
+	walks float64 // grep -r, which opens one file after the other and reads little of it
+}{{"exact", 1.1, 1.1}, {"wide", 1.25, 2}, {"bind", 1.02, 1.02}}
+
+// commands are what is run, so many times in a row; each needs its program.
+var commands = []struct {
+	program, apt, line string
+	times              int
+}{
+	{"true", "coreutils", "/bin/true", 200},
+	{"find", "findutils", "find /usr/share/doc", 10},
+	{"git", "git", "git status", 40},
+	{"grep", "grep", "grep -r nothing-has-this budget supervisor", 40},
+	{"gcc", "gcc", "gcc -O1 -o $DIR/compiled $DIR/source.c", 8},
+	{"python3", "python3", "python3 -c pass", 20},
+	{"ruby", "ruby", "ruby -e 1", 8},
+	{"node", "nodejs", "node -e 1", 8},
+}
+
+const without = "no lens"
+
+// lensCosts times commands that see through a lens in turns with the same ones that
+// do not. A shell counts, so that the lens's own start is not in it.
+func lensCosts(e extent, memsup, dir string) (*table, error) {
+	t := newTable(without)
+	if err := os.WriteFile(filepath.Join(dir, "source.c"), []byte("#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return printf(\"%d\\n\", rand()) < 0; }\n"), 0o644); err != nil {
+		return nil, err
+	}
+	for _, c := range commands {
+		if _, err := exec.LookPath(c.program); err != nil {
+			fmt.Printf("Left out, because it is not installed: %s (apt install %s).\n", c.program, c.apt)
+			continue
+		}
+		script := fmt.Sprintf("DIR=%s; t=$(date +%%s%%N); i=0; while [ $i -lt %d ]; do %s >/dev/null; i=$((i+1)); done; echo $(($(date +%%s%%N)-t))", dir, c.times, c.line)
+		var rows []*row
+		for _, m := range modes {
+			most := m.most
+			if c.program == "grep" {
+				most = m.walks
+			}
+			name, _, _ := strings.Cut(strings.TrimPrefix(c.line, "/bin/"), " nothing")
+			name, _, _ = strings.Cut(name, " -O1")
+			rows = append(rows, t.row(fmt.Sprintf("`%s`, %s, ms", name, m.name), within(without, most)))
+		}
+		for i := range e.lens {
+			ns := make([]float64, 1+len(modes))
+			for j := range ns {
+				k := (i + j) % len(ns)
+				argv := []string{"sh", "-c", script}
+				if k > 0 {
+					argv = append([]string{memsup, "lens", "--mode", modes[k-1].name, "--limit", "64MiB", "--"}, argv...)
+				}
+				out, err := clean(exec.Command(argv[0], argv[1:]...))
+				if err != nil {
+					return nil, err
+				}
+				if ns[k], err = strconv.ParseFloat(out, 64); err != nil {
+					return nil, err
+				}
+			}
+			for k, r := range rows {
+				r.add("memsup", ns[k+1]/1e6/float64(c.times))
+				r.add(without, ns[0]/1e6/float64(c.times))
+			}
+		}
+	}
+	return t, nil
+}
+
+// clean runs a command that has nothing to say on standard error but an error.
+func clean(cmd *exec.Cmd) (string, error) {
+	var problems bytes.Buffer
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err == nil && problems.Len() > 0 {
+		err = fmt.Errorf("it says %q", problems.String())
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, problems.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// lensReads times opening, reading and closing /proc/meminfo through a lens, and
+// that of lxcfs; nil where it cannot run here.
+func lensReads(e extent, memsup, dir string) (*table, error) {
+	t := newTable("lxcfs", without)
+	mount := filepath.Join(dir, "lxcfs")
+	if err := os.Mkdir(mount, 0o755); err != nil {
+		return nil, err
+	}
+	program, err := exec.LookPath("lxcfs")
+	if err != nil {
+		fmt.Println("Left out, because lxcfs is not installed (apt install lxcfs): reading /proc/meminfo.")
+		return nil, nil
+	}
+	lxcfs := exec.Command(program, "--foreground", "--pidfile", filepath.Join(dir, "lxcfs.pid"), mount)
+	if err := lxcfs.Start(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		_ = unix.Unmount(mount, unix.MNT_DETACH)
+		_ = lxcfs.Process.Signal(unix.SIGTERM)
+		_ = lxcfs.Wait()
+	}()
+	file := filepath.Join(mount, "proc/meminfo")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.ReadFile(file); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			fmt.Printf("Left out, because lxcfs does not answer here (%v): reading /proc/meminfo.\n", err)
+			return nil, nil
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	read := func(mode, path string) (float64, error) {
+		argv := []string{self, "read", strconv.Itoa(e.reads), path}
+		if mode != "" {
+			argv = append([]string{memsup, "lens", "--mode", mode, "--limit", "64MiB", "--"}, argv...)
+		}
+		out, err := clean(exec.Command(argv[0], argv[1:]...))
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseFloat(out, 64)
+	}
+	for _, m := range []string{"exact", "bind"} {
+		r := t.row("reading /proc/meminfo, "+m+", µs", within("lxcfs", 1))
+		for range e.lens {
+			for _, way := range []struct{ column, mode, path string }{
+				{"memsup", m, "/proc/meminfo"}, {"lxcfs", "", file}, {without, "", "/proc/meminfo"},
+			} {
+				us, err := read(way.mode, way.path)
+				if err != nil {
+					return nil, err
+				}
+				r.add(way.column, us)
+			}
+		}
+	}
+	return t, nil
+}
+
+// readVerb reads a file so many times, as C's fopen opens it, and prints what one
+// time takes in µs.
+func readVerb(args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 16<<10)
+	start := time.Now()
+	for range n {
+		fd, err := unix.Open(args[1], unix.O_RDONLY, 0)
+		for err == nil {
+			var got int
+			if got, err = unix.Read(fd, buf); err == nil && got == 0 {
+				err = io.EOF
+			}
+		}
+		if err != io.EOF {
+			return err
+		}
+		unix.Close(fd)
+	}
+	fmt.Println(float64(time.Since(start).Nanoseconds()) / 1e3 / float64(n))
+	return nil
+}
