@@ -86,7 +86,11 @@ var base = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range modules {
+	fuse, err := filepath.Glob(filepath.Join(root, "lib/modules/*/kernel/fs/fuse/fuse.ko"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range append(modules, fuse...) {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
