@@ -3,12 +3,15 @@
 package container
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +41,7 @@ func TestNoRequestIsDropped(t *testing.T) {
 	c := start(t, &workersImage, append(memory("256m"), files(t, "dropless")...), "--port", "8080")
 	c.await(1, "serving")
 	rush := c.rush(16, "8080")
+	wrk := c.wrk(16, "8080", whole)
 
 	ctx, cancel := context.WithTimeout(context.Background(), whole)
 	defer cancel()
@@ -93,6 +97,7 @@ func TestNoRequestIsDropped(t *testing.T) {
 	})
 	disturb.Wait()
 	rush.stop()
+	wrk(len(kills))
 
 	all, failures := rush.results()
 	t.Logf("%d requests in %s, %d failed, %d workers killed", all, whole, len(failures), len(kills))
@@ -120,6 +125,39 @@ func TestNoRequestIsDropped(t *testing.T) {
 		}
 	}
 	c.stop(0)
+}
+
+// wrk has so many connections of wrk(1) ask as long, one request each, and gives what
+// judges them: wrk does not say when an answer failed, but how, and how often.
+func (c *container) wrk(connections int, port string, long time.Duration) (judge func(kills int)) {
+	c.t.Helper()
+	cmd := exec.Command("wrk", "--threads", "1", "--connections", strconv.Itoa(connections), "--duration", fmt.Sprintf("%.0fs", long.Seconds()),
+		"--header", "Connection: close", "http://"+net.JoinHostPort(c.inspect("{{.NetworkSettings.IPAddress}}"), port)+"/")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true" {
+		c.t.Log("without wrk, which is not installed")
+		return func(int) {}
+	} else if err != nil {
+		c.t.Fatal(err)
+	}
+	return func(kills int) {
+		c.t.Helper()
+		if err := cmd.Wait(); err != nil {
+			c.t.Fatalf("wrk: %v\n%s", err, out.String())
+		}
+		var connect, read, write, timeout int
+		if _, errs, some := strings.Cut(out.String(), "Socket errors:"); some {
+			if _, err := fmt.Sscanf(errs, " connect %d, read %d, write %d, timeout %d", &connect, &read, &write, &timeout); err != nil {
+				c.t.Fatalf("%v in\n%s", err, out.String())
+			}
+		}
+		requests := regexp.MustCompile(`\d+ requests`).FindString(out.String())
+		c.t.Logf("wrk: %s; not connected %d, not read %d, not written %d, too late %d", requests, connect, read, write, timeout)
+		if connect > 0 || timeout > 0 || read+write > kills*connections || strings.Contains(out.String(), "Non-2xx") || requests == "" {
+			c.t.Errorf("with %d workers killed wrk says\n%s", kills, out.String())
+		}
+	}
 }
 
 // span is from an instant to another one.
