@@ -6,6 +6,7 @@ import (
 	"path"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -19,7 +20,8 @@ import (
 func (l *Lens) serve(h *handler) {
 	runtime.LockOSThread()
 	blockSignals()
-	h.begin()
+	h.uid, h.gid = uint32(unix.Getuid()), uint32(unix.Getgid())
+	h.byFile = byFile()
 	for !h.relieved.Load() {
 		h.call = notification{} // the kernel insists on it
 		_, errno := ioctl(l.listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&h.call))
@@ -27,8 +29,9 @@ func (l *Lens) serve(h *handler) {
 		case 0:
 		case unix.ENOENT, unix.EINTR: // who asked is gone
 			continue
-		default:
-			return
+		default: // nothing that the kernel is known to say; whoever asks still waits
+			time.Sleep(tooLong)
+			continue
 		}
 		h.turn.Add(1)
 		if l.unwatched.CompareAndSwap(true, false) {
@@ -276,14 +279,14 @@ func (h *handler) access(writes bool, address uint64, buf []byte) (int, error) {
 // task is the directory in /proc of the thread that asked.
 func (h *handler) task() string { return "/proc/" + strconv.Itoa(int(h.call.pid)) }
 
-// begin finds out who this thread is, and what it may.
-func (h *handler) begin() {
-	h.uid, h.gid = uint32(unix.Getuid()), uint32(unix.Getgid())
-	h.call.pid = uint32(unix.Getpid())
-	own, copied := [1]byte{1}, [1]byte{}
+// byFile tells whether process_vm_readv(2) is kept from this process, which has it
+// read a byte of its own.
+var byFile = sync.OnceValue(func() bool {
+	h := handler{call: notification{pid: uint32(unix.Getpid())}}
+	var own, copied [1]byte
 	n, err := h.access(false, uint64(uintptr(unsafe.Pointer(&own))), copied[:])
-	h.byFile = err != nil || n != 1
-}
+	return err != nil || n != 1
+})
 
 // become makes the real user and group of this thread, and those for files, those
 // of who asked: the kernel compares them (ptrace(2), PTRACE_MODE_REALCREDS and
@@ -297,6 +300,9 @@ func (h *handler) become() bool {
 	}
 	const same = ^uintptr(0)
 	dumpable, _, _ := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE, 0, 0)
+	// By this one root gets the capabilities for files back that another user's files
+	// took, and by setresuid(2) it does not (capabilities(7)).
+	_, _, _ = unix.RawSyscall(unix.SYS_SETFSUID, uintptr(unix.Geteuid()), 0, 0)
 	_, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(st.Gid), same, same)
 	if errno == 0 {
 		_, _, errno = unix.RawSyscall(unix.SYS_SETRESUID, uintptr(st.Uid), same, same)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -58,7 +59,14 @@ func TestMain(m *testing.M) {
 
 func begin(t *testing.T, l *Lens) *program {
 	t.Helper()
+	return beginAs(t, l, nil)
+}
+
+// beginAs is begin for another user.
+func beginAs(t *testing.T, l *Lens, who *syscall.Credential) *program {
+	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	cmd.Env = append(os.Environ(), "LENS_PROGRAM=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -222,6 +230,35 @@ var verbs = map[string]func([]string) string{
 		line, _, _ := bytes.Cut(buf[:n], []byte("\n"))
 		return string(line)
 	},
+	// stuck opens a name in memory that never comes: it stands in for what a worker
+	// does by accident, as on a disk that is gone.
+	"stuck": func([]string) string {
+		fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC, 0, 0)
+		if errno != 0 {
+			return errno.Error()
+		}
+		m, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		if err != nil {
+			return err.Error()
+		}
+		at := uintptr(unsafe.Pointer(&m[0]))
+		const (
+			uffdioAPI, uffdioRegister = 0xc018aa3f, 0xc020aa00 // linux/userfaultfd.h
+			missing                   = 1
+		)
+		api := [3]uint64{0xaa}
+		if _, errno := ioctl(int(fd), uffdioAPI, unsafe.Pointer(&api)); errno != 0 {
+			return errno.Error()
+		}
+		register := [4]uint64{uint64(at), uint64(len(m)), missing}
+		if _, errno := ioctl(int(fd), uffdioRegister, unsafe.Pointer(&register)); errno != 0 {
+			return errno.Error()
+		}
+		for range 2 {
+			go unix.Syscall(unix.SYS_OPENAT, 0, at, unix.O_RDONLY)
+		}
+		return "done"
+	},
 	"close": func([]string) string { return said(unix.Close(held)) },
 	"offset": func([]string) string {
 		other, err := unix.Open("/proc/meminfo", unix.O_RDONLY, 0)
@@ -354,6 +391,45 @@ func TestHeld(t *testing.T) {
 	p.want("done", "close")
 	if v.meminfo.page.held() {
 		t.Error("somebody seems to hold it open")
+	}
+}
+
+// TestUsers: root's lens looks into the memory of other users, one after the other,
+// and of its own, by either way.
+func TestUsers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may start others' programs")
+	}
+	for name, way := range map[string]func() bool{"process_vm_readv": byFile, "/proc/PID/mem": func() bool { return true }} {
+		t.Run(name, func(t *testing.T) {
+			defer func(old func() bool) { byFile = old }(byFile)
+			byFile = way
+			l, _ := opened(t, Exact)
+			root := begin(t, l)
+			root.want(inside, "plain /proc/meminfo") // byFile was called then
+			one := beginAs(t, l, &syscall.Credential{Uid: 1000, Gid: 1000})
+			other := beginAs(t, l, &syscall.Credential{Uid: 1001, Gid: 1000})
+			for range 3 {
+				for _, p := range []*program{one, root, other, one, other, root} {
+					p.want(inside, "plain /proc/meminfo")
+					p.want(info, "sysinfo")
+					p.want(inside, "openat /proc meminfo")
+				}
+			}
+		})
+	}
+}
+
+// TestStuck: a worker whose memory cannot be looked into holds nobody else up.
+func TestStuck(t *testing.T) {
+	l, _ := opened(t, Exact)
+	p := begin(t, l)
+	if said := p.do("stuck"); said != "done" {
+		t.Skipf("no userfaultfd(2), which needs root here: %s", said)
+	}
+	other := begin(t, l)
+	for range 100 {
+		other.want(inside, "plain /proc/meminfo")
 	}
 }
 

@@ -158,6 +158,19 @@ func TestLensExec(t *testing.T) {
 	c.stop(143)
 }
 
+// Root's lens is that of whoever its workers become, and stays root's.
+func TestLensUsers(t *testing.T) {
+	t.Parallel()
+	const look = `for i in 1 2 3; do head -n 1 /proc/meminfo; for u in 1000 1001; do setpriv --reuid $u --regid 1000 --clear-groups head -n 1 /proc/meminfo; done; done`
+	c := start(t, &lensImage, memory("64m"), "--lens", "exact", "--", "sh", "-c", look)
+	if code := c.wait(); code != 0 {
+		t.Errorf("status %d", code)
+	}
+	if n := len(c.lines(" 65536 kB$")); n != 9 || len(c.out()) != 9 {
+		t.Errorf("%d of 9 see the container:\n%s", n, strings.Join(c.out(), "\n"))
+	}
+}
+
 // Where a lens cannot be, the worker starts without it, and one line says why.
 func TestNoLens(t *testing.T) {
 	t.Parallel()

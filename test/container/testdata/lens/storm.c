@@ -5,7 +5,7 @@
  * signal interrupted, and what else was not as it has to be.
  *
  * storm chaos N has N processes that four threads open files in, each of which is
- * killed, stopped, forked or made another program at any moment of a call.
+ * killed, stopped, forked, made another program or another user at any moment of a call.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -154,6 +154,14 @@ static int chaos(char *self, int victims)
 				if (status != 0)
 					printf("a forked child ended with %#x\n", status);
 				fflush(stdout);
+			}
+			if (i % 4 == 3) { /* becomes another user while its threads are in calls */
+				pthread_t thread;
+				for (int j = 0; j < 4; j++)
+					pthread_create(&thread, NULL, opener, NULL);
+				usleep(rand() % 3000);
+				if (setgid(1000) != 0 || setuid(1000) != 0)
+					_exit(1);
 			}
 			victim();
 		}
