@@ -218,6 +218,36 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+func init() {
+	// Another environment, and one more type.
+	options["more"] = func(c *Config) {
+		c.Reload = func() (*Config, error) {
+			next := *c
+			next.Types = append(slices.Clone(c.Types), Type{Name: "more"})
+			next.Env = append(slices.Clone(c.Env), "RELOADED=1")
+			return &next, nil
+		}
+	}
+}
+
+// A reload leaves a release alone: it would be cut off, and run a second time.
+func TestReloadWhileAReleaseRuns(t *testing.T) {
+	r := launch(t, "procfile", "ready-now first more", "release=$T worker release USR1:migrated:0 TERM:cut-off:0", "web=$T worker web TERM:bye:0")
+	r.want("release")
+	r.signal(unix.SIGHUP)
+	st := r.until(func(st *Status) bool { return len(st.Types) == 3 })
+	if w := st.Workers[0]; w.State == "stopping" || w.PID == nil {
+		t.Fatalf("the release is %s", w.State)
+	}
+	if err := unix.Kill(*st.Workers[0].PID, unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	r.want("migrated", "web")
+	r.signal(unix.SIGTERM)
+	r.want("bye")
+	r.end(0)
+}
+
 // That a release is ready is not that it is done. One that a user runs once more, and
 // that fails then, ends nobody.
 func TestReleaseComesFirst(t *testing.T) {

@@ -105,8 +105,10 @@ func (s *supervisor) typeNamed(name string) *processType {
 }
 
 // rolls says whether a change of its type starts the worker anew: one that
-// ended for good has done its work.
-func (w *worker) rolls() bool { return w.state != finished || w.typ.Restart == RestartAlways }
+// ended for good has done its work, and a release runs once.
+func (w *worker) rolls() bool {
+	return !w.typ.First && (w.state != finished || w.typ.Restart == RestartAlways)
+}
 
 // reload has the user's files read anew, beside the loop: a file may be a pipe
 // that nobody writes. New sockets are opened there too.
