@@ -258,7 +258,7 @@ func (s *supervisor) restartDead(t *processType) {
 	busy, well := false, false
 	for _, w := range t.slots {
 		switch {
-		case w.unwell && (w.state == stopping || w.state == starting):
+		case w.unwell && (w.state == stopping || w.state == backoff || w.state == starting):
 			busy = true
 		case w.state == ready && !w.health.leaving && w.health.failures < checkFailures:
 			well = true

@@ -313,6 +313,8 @@ func TestNotAlive(t *testing.T) {
 	if one.lastExit != "not alive: refused, 3 times in a row" || one.restarts != 1 || one.state != backoff || len(one.early) != 0 || one.delays != 0 {
 		t.Errorf("%s, %d restarts, %v, %d early ends", one.lastExit, one.restarts, one.state, len(one.early))
 	}
+	p.restartDead(p.typ)
+	p.wantSent(t, "before the first starts again")
 	p.start(one)
 	p.restartDead(p.typ)
 	p.wantSent(t, "while the first is starting")
