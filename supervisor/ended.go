@@ -144,15 +144,15 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 	default:
 		s.log.warn(w.name+" "+w.lastExit, "after", now-w.since)
 	}
+	beside := w.replaces != nil
+	done := code == 0 && !w.wantsRestart(code) // which is no failure of what it ran
+	if beside || w.trial && was != ready && !done {
+		s.rollBack(w, w.lastExit+" before it was ready")
+	}
 	switch {
+	case beside:
 	case w.successor != nil:
 		s.dropWorker(w) // its successor has its place
-	case w.replaces != nil || w.trial && was != ready:
-		beside := w.replaces != nil
-		s.rollBack(w, w.lastExit+" before it was ready")
-		if !beside {
-			s.endedEarly(w, code)
-		}
 	case was == ready || oom:
 		if was == ready {
 			w.early, w.delays = nil, 0
@@ -250,7 +250,7 @@ func (s *supervisor) again(w *worker, code int, oom bool) {
 
 // finishSlot ends a slot for good. The policy no longer counts it.
 func (s *supervisor) finishSlot(w *worker) {
-	w.state = finished
+	w.state, w.trial = finished, false
 	w.letGo(everySocket)
 	s.configurePolicy()
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +129,12 @@ func (s *supervisor) stopFirst(w *worker, reason string) {
 	w.trial = true
 }
 
+// unproven says whether what a type's workers start from is what a rolling restart
+// tries, while some run that would be kept.
+func (t *processType) unproven() bool {
+	return t.before != nil && slices.ContainsFunc(t.slots, func(w *worker) bool { return w.state == ready })
+}
+
 // takeOver has a worker that became ready take the place of the one that it replaces.
 func (s *supervisor) takeOver(w *worker) {
 	w.trial = false
@@ -154,17 +161,18 @@ func (s *supervisor) rollBack(w *worker, why string) {
 	t := w.typ
 	beside := w.replaces != nil
 	w.part()
-	w.trial = false
 	var kept []string
 	for _, other := range t.slots {
-		other.roll = false
+		other.roll, other.trial = false, false
 		if other != w && other.alive() {
 			kept = append(kept, other.name)
 		}
 	}
 	text := w.name + " " + why
 	if b := t.before; b != nil && handsOn(b.Listen, t.Listen) {
+		uses := t.Uses // of the limits that there are now
 		t.Type, t.env = b.Type, b.env
+		t.Uses = uses
 		t.release++
 		text += "; what starts is what ran before"
 	}

@@ -38,17 +38,19 @@ func (s *supervisor) start(w *worker) {
 	}
 	s.log.error("cannot start "+w.name, "error", err)
 	w.lastExit = err.Error()
-	if w.replaces != nil {
+	beside := w.replaces != nil
+	passing := errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) // the limit of processes, or memory: not the command's fault
+	if beside || w.trial && !passing {
 		s.rollBack(w, "cannot be started")
-		return
 	}
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) {
-		// The limit of processes, or memory: not the command's fault.
+	switch {
+	case beside:
+	case passing:
 		w.delays++
 		w.state, w.until = backoff, s.now()+w.delay()
-		return
+	default:
+		s.endedEarly(w, code)
 	}
-	s.endedEarly(w, code)
 }
 
 func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
@@ -64,6 +66,7 @@ func (s *supervisor) launch(w *worker, spec *spawn.Spec) error {
 	now := s.now()
 	w.gaveUp, w.illEnded = false, false
 	w.begin(pid, now)
+	w.trial = w.trial || w.typ.unproven()
 	s.byPID[pid] = w
 	s.children.remain = true
 	s.decide = true

@@ -54,6 +54,9 @@ func (s *supervisor) setTypes(config *Config, sockets []*socket) {
 				s.brake(w)
 			}
 			w.roll = w.roll || changed && w.rolls() && w.master == nil
+			if changed && w.replaces != nil && w.alive() {
+				s.stop(w, remove, "what it was to take over with has changed again")
+			}
 		}
 	}
 	s.leaving = slices.DeleteFunc(s.leaving, func(t *processType) bool { return len(t.slots) == 0 })
