@@ -67,8 +67,12 @@ func (t *processType) turn(now time.Duration) (next *worker, busy bool) {
 // limits hold both, and else stops it first.
 func (s *supervisor) replaceWhereRoom(w *worker, now time.Duration) {
 	t := w.typ
-	if s.crowded(t) {
+	switch {
+	case s.crowded(t):
 		s.stopFirst(w, "rolling restart; no limit holds one more beside it")
+		return
+	case w.narrow:
+		s.stopFirst(w, "rolling restart; memory did not hold the new one beside it")
 		return
 	}
 	if s.asksRoom(t, true) {
@@ -105,6 +109,9 @@ func (s *supervisor) replace(w *worker, a *policy.Action) {
 	case a.First && w.typ.StartFirst && w.state == ready && !s.crowded(w.typ):
 		s.startBeside(w, "")
 	default:
+		if w.trial && w.state == starting {
+			s.rollBack(w, "was stopped for memory before it was ready")
+		}
 		s.stop(w, restart, a.Reason)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/memsup/memsup/budget"
+	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/spawn"
 )
@@ -307,4 +308,65 @@ func TestScaleDownWhileReplacing(t *testing.T) {
 	}
 	r.wantAnyOrder("bye", "bye", "bye")
 	r.awaitWorkers()
+}
+
+// Memory that does not hold the new worker beside the old one may hold it in its place;
+// where it does not, what ran before does.
+func TestReleaseThatIsTooLarge(t *testing.T) {
+	p := examine(t, 2, Type{Command: "new", StartFirst: true})
+	p.budget, p.memOK = &budget.Budget{}, true
+	p.configurePolicy()
+	one := p.typ.slots[0]
+	p.typ.before = &known{Type: Type{Command: "old", StopSignal: unix.SIGTERM}}
+	one.roll = true
+	p.startBeside(one, "")
+	three := p.typ.slots[2]
+	p.start(three)
+	p.act(policy.Action{Kind: policy.Down, Index: three.index}, nil)
+	p.wantSent(t, "memory is low", "3 SIGTERM")
+	p.end(three, 0)
+	p.replaceWhereRoom(one, 0)
+	p.wantSent(t, "in its place", "1 SIGTERM")
+	p.end(one, 0)
+	p.start(one)
+	if p.typ.before == nil || one.narrow {
+		t.Fatalf("before %v, narrow %v", p.typ.before, one.narrow)
+	}
+	p.act(policy.Action{Kind: policy.Recycle, Index: one.index}, nil)
+	if p.typ.Command != "old" || one.state != stopping {
+		t.Errorf("%q runs, the new one is %v", p.typ.Command, one.state)
+	}
+	if log := p.said.String(); !strings.Contains(log, "rolled back: web.1 was stopped for memory before it was ready; what starts is what ran before; kept: web.2") {
+		t.Errorf("the log says %q", log)
+	}
+}
+
+// A worker that takes too much as soon as it starts is not started ten times a second,
+// whether it says that it is ready or not.
+func TestHastyRecyclesAreSpacedOut(t *testing.T) {
+	for _, becomes := range []state{starting, ready} {
+		p := examine(t, 1, Type{})
+		w := p.typ.slots[0]
+		for n, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			w.since, w.state = p.now(), becomes
+			p.act(policy.Action{Kind: policy.Recycle, Index: 1}, nil)
+			before := p.now()
+			p.end(w, 0)
+			if w.delay() != want || w.until < before+want {
+				t.Errorf("%v, recycle %d: waits %v, want %v", becomes, n+1, w.until-before, want)
+			}
+			p.start(w)
+			if becomes == ready {
+				p.becomeReady(w, "the test says so")
+			}
+		}
+		if becomes == starting {
+			continue
+		}
+		w.since = p.now() - infancy
+		p.act(policy.Action{Kind: policy.Recycle, Index: 1}, nil)
+		if w.delays != 0 || w.hasty != 0 {
+			t.Errorf("one that has lived waits %v", w.delay())
+		}
+	}
 }

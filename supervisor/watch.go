@@ -243,11 +243,12 @@ func (s *supervisor) act(a policy.Action, killed *int64) {
 			w.grown = true
 			name = w.name
 		case a.Kind == policy.Down:
+			if old := w.replaces; old != nil {
+				old.narrow = true
+			}
 			s.stop(w, remove, a.Reason)
 		case a.Kind == policy.Recycle:
-			if w.state == starting {
-				w.delays++
-			}
+			s.spaceOut(w)
 			s.replace(w, &a)
 		}
 	}
@@ -258,6 +259,25 @@ func (s *supervisor) act(a policy.Action, killed *int64) {
 	s.decided(a.Kind.String(), name, a.Reason, noticed)
 	if s.mem.OOMGroup && a.Kind != policy.Up {
 		s.testify(a.Kind.String()+" "+name+": "+a.Reason, nil)
+	}
+}
+
+// infancy is an age at which a worker may load yet what it serves with, though it said
+// that it is ready.
+const infancy = 10 * time.Second
+
+// spaceOut has a slot whose workers are recycled as soon as they start wait before the
+// next one, longer each time: what one of them takes does not fit, and the next one
+// takes the same.
+func (s *supervisor) spaceOut(w *worker) {
+	switch {
+	case w.state == starting:
+		w.delays++
+	case s.now()-w.since < infancy:
+		w.hasty++
+		w.delays = w.hasty
+	default:
+		w.hasty = 0
 	}
 }
 

@@ -68,6 +68,7 @@ type worker struct {
 
 	replaces  *worker // whose place it takes when it is ready
 	successor *worker // that takes its place
+	narrow    bool    // memory did not hold one beside it that was to take its place
 
 	leaf      *leaf.Leaf // its cgroup; nil where it has none of its own
 	leafKills int64      // the kernel's kills in it that are explained
@@ -90,6 +91,7 @@ type worker struct {
 
 	early    []time.Duration // ends before it was ready that count to the start limit
 	delays   int             // early ends since it was last ready: the backoff's exponent
+	hasty    int             // how often in a row it was recycled just after it became ready
 	restarts int
 	gaveUp   bool // finished, because it failed too often
 	illEnded bool // finished, with a status other than 0
@@ -253,7 +255,7 @@ func (w *worker) begin(pid int, now time.Duration) {
 	w.pid, w.state, w.since, w.measureFrom, w.killed = pid, starting, now, now, false
 	w.settle, w.measured, w.bytes, w.growth, w.cpu, w.cpuTime = policy.Settling{}, false, 0, 0, 0, 0
 	w.swap, w.high, w.load, w.mark = 0, 0, nil, mark{}
-	w.health = health{}
+	w.health, w.narrow = health{}, false
 }
 
 // keeps says whether the worker is a master, which is ready when the number of
