@@ -146,8 +146,11 @@ func (s *supervisor) workerEnded(w *worker, pid int, status unix.WaitStatus) {
 	}
 	beside := w.replaces != nil
 	done := code == 0 && !w.wantsRestart(code) // which is no failure of what it ran
-	if beside || w.trial && was != ready && !done {
+	switch {
+	case beside, w.trial && was != ready && !done:
 		s.rollBack(w, w.lastExit+" before it was ready")
+	case was == ready && !w.roll && now-w.readyAt < infancy && w.typ.rolling():
+		s.rollBack(w, w.lastExit+" just after it was ready")
 	}
 	switch {
 	case beside:
@@ -309,8 +312,8 @@ func (s *supervisor) killedTogether(w *worker) bool {
 
 // becomeReady notes that a worker can be counted on.
 func (s *supervisor) becomeReady(w *worker, why string) {
-	w.state, w.grown, w.unwell = ready, false, false
-	w.health.begins(s.now())
+	w.state, w.grown, w.unwell, w.readyAt = ready, false, false, s.now()
+	w.health.begins(w.readyAt)
 	w.early, w.delays = nil, 0
 	s.takeOver(w)
 	s.decide = true

@@ -142,6 +142,12 @@ func (t *processType) unproven() bool {
 	return t.before != nil && slices.ContainsFunc(t.slots, func(w *worker) bool { return w.state == ready })
 }
 
+// rolling says whether some of a type's workers still run, or may start again, from what
+// ran before a rolling restart.
+func (t *processType) rolling() bool {
+	return t.before != nil || slices.ContainsFunc(t.slots, func(w *worker) bool { return w.roll })
+}
+
 // takeOver has a worker that became ready take the place of the one that it replaces.
 func (s *supervisor) takeOver(w *worker) {
 	w.trial = false
@@ -169,9 +175,12 @@ func (s *supervisor) rollBack(w *worker, why string) {
 	beside := w.replaces != nil
 	w.part()
 	var kept []string
-	for _, other := range t.slots {
+	for _, other := range slices.Clone(t.slots) {
 		other.roll, other.trial = false, false
-		if other != w && other.alive() {
+		if other != w && other.replaces != nil { // of the same release
+			s.stop(other, remove, "the restart was rolled back")
+		}
+		if other != w && other.alive() && other.state != stopping {
 			kept = append(kept, other.name)
 		}
 	}

@@ -262,8 +262,8 @@ func (s *supervisor) act(a policy.Action, killed *int64) {
 	}
 }
 
-// infancy is an age at which a worker may load yet what it serves with, though it said
-// that it is ready.
+// infancy is how long a worker may load yet what it serves with, though it said that it
+// is ready: gunicorn says so before its own workers are there.
 const infancy = 10 * time.Second
 
 // spaceOut has a slot whose workers are recycled as soon as they start wait before the

@@ -52,6 +52,7 @@ type worker struct {
 	pid     int
 	shell   bool // runs under sh -c and is signalled as a group
 	since   time.Duration
+	readyAt time.Duration // when its process became ready
 	until   time.Duration // backoff: start again; stopping: SIGKILL
 	after   afterStop
 	asked   time.Duration // when its stop signal was sent
