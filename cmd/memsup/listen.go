@@ -203,8 +203,18 @@ func (l *loader) checkSockets(c *supervisor.Config) error {
 				return e.errorf("%s is listened on already, at %s; write another address", s.Address, at)
 			}
 			taken[s.Address] = e.at
-			if s.ReusePort && t.Prefork != nil {
+			if !s.ReusePort {
+				continue
+			}
+			if t.Prefork != nil {
 				return e.errorf("reuseport is a socket for each worker, and a master's workers share its own; remove it")
+			}
+			port, err := strconv.Atoi(s.Address[strings.LastIndexByte(s.Address, ':')+1:])
+			if err == nil && l.may != nil {
+				err = l.may.checkPort(port)
+			}
+			if err != nil {
+				return e.errorf("%w", err)
 			}
 		}
 	}

@@ -22,6 +22,7 @@ type powers struct {
 	nrOpen   uint64 // the most that RLIMIT_NOFILE may be: /proc/sys/fs/nr_open; 0 unknown
 	hard     func(spawn.Resource) uint64
 	softNice uint64 // RLIMIT_NICE: 20 less the lowest nice value that may be had
+	port     int    // the first that needs no capability: ip_unprivileged_port_start of ip(7)
 }
 
 // ownPowers are those of this process.
@@ -40,6 +41,10 @@ func ownPowers() (powers, error) {
 	}
 	text, _ := os.ReadFile("/proc/sys/fs/nr_open")
 	p.nrOpen, _ = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	text, _ = os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if p.port, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
+		p.port = 1024 // before Linux 4.11
+	}
 	return p, nil
 }
 
@@ -120,6 +125,15 @@ func (p *powers) check(t *supervisor.Type, table *typeTable) error {
 			e := table.rlimits[i]
 			return e.errorf("%w", err)
 		}
+	}
+	return nil
+}
+
+// checkPort says whether memsup can open a socket on a port for each worker that starts.
+func (p *powers) checkPort(port int) error {
+	if p.gaveUp && port < p.port {
+		return fmt.Errorf("with reuseport each worker's own socket is opened when it starts, and port %d needs %s; write a port from %d on, or remove reuseport",
+			port, p.lacks("NET_BIND_SERVICE"), p.port)
 	}
 	return nil
 }

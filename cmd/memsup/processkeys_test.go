@@ -172,3 +172,41 @@ func TestSameUserNeedsNothing(t *testing.T) {
 		t.Error("who can become a user anew, with its groups, does")
 	}
 }
+
+// A socket that is opened once may have a port of root's though memsup becomes another
+// user, and one that is opened for each worker may not.
+func TestPortsBelowTheUsers(t *testing.T) {
+	for _, test := range []struct {
+		powers powers
+		listen string
+		want   string
+	}{
+		{powers{gaveUp: true, port: 1024}, "tcp://:80", ""},
+		{powers{gaveUp: true, port: 1024}, "tcp://:1024?reuseport=true", ""},
+		{powers{gaveUp: true, port: 0}, "tcp://:80?reuseport=true", ""},
+		{powers{port: 1024}, "tcp://:80?reuseport=true", ""},
+		{
+			powers{gaveUp: true, port: 1024},
+			"tcp://[::]:1023?reuseport=true",
+			"memsup.toml:2:10: with reuseport each worker's own socket is opened when it starts, and port 1023 needs " +
+				"CAP_NET_BIND_SERVICE, which memsup gives up with --user; write a port from 1024 on, or remove reuseport",
+		},
+	} {
+		writeFiles(t, map[string]string{"Procfile": "web: cat\n", "memsup.toml": "[web]\nlisten = \"" + test.listen + "\"\n"})
+		inv, _ := parseRun(nil)
+		l := &loader{settings: &settings{}, inv: inv, may: &test.powers}
+		if err := l.open(); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := l.checkSockets(load(t)); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s\ngot  %s\nwant %s", test.listen, got, test.want)
+		}
+	}
+	if p, err := ownPowers(); err != nil || p.port < 0 || p.port > 65535 {
+		t.Errorf("the first port for everybody is %d, %v", p.port, err)
+	}
+}
