@@ -130,8 +130,11 @@ func (s *supervisor) take(t *processType, all []*socket) {
 		}
 		if mode := c.Mode; mode != was.Mode && sock.path != "" {
 			s.tidy(func() {
-				if sock.ours() {
-					_ = unix.Chmod(sock.path, mode)
+				if !sock.ours() {
+					return
+				}
+				if err := unix.Chmod(sock.path, mode); err != nil {
+					s.log.warn("cannot change who may connect", "socket", c.Address, "error", err)
 				}
 			})
 		}

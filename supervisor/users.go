@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -94,19 +95,34 @@ func (s *supervisor) giveUpRoot() error {
 	return nil
 }
 
-// handOver gives the control socket, what is beside it, and their private
-// directory to the user who is to remove them.
+// handOver gives the files of the types' sockets to the user who is to remove them, and
+// the control socket, what is beside it, and their private directory. Where that takes
+// CAP_CHOWN, which memsup has not, they stay root's and the directory lets all users
+// through: they may look, and its own user may change something.
 func (s *supervisor) handOver(u *spawn.User) error {
-	c := s.control
-	if c == nil || !c.private {
-		return nil
+	var paths []string
+	for _, sock := range s.sockets {
+		if sock.path != "" && sock.ours() {
+			paths = append(paths, sock.path)
+		}
 	}
-	for _, path := range []string{c.path, s.relay.socket(), s.notifier.inode(), filepath.Dir(c.path)} {
+	c := s.control
+	private := c != nil && c.private
+	if private {
+		paths = append(paths, c.path, s.relay.socket(), s.notifier.inode(), filepath.Dir(c.path))
+	}
+	for _, path := range paths {
 		if path == "" {
 			continue
 		}
-		if err := os.Lchown(path, u.UID, u.GID); err != nil {
+		err := os.Lchown(path, u.UID, u.GID)
+		switch {
+		case err == nil:
+		case !errors.Is(err, unix.EPERM):
 			return err
+		case private:
+			s.log.info("the sockets stay root's, and are there until the next start", "error", err)
+			return os.Chmod(filepath.Dir(c.path), 0o711)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -229,6 +230,78 @@ func TestPrivateDirectoryIsHandedOver(t *testing.T) {
 	if s.takeBack(dir); owner(dir) != 0 {
 		t.Errorf("it still belongs to %d", owner(dir))
 	}
+}
+
+// The files of the types' sockets are the user's; without CAP_CHOWN they stay as they are
+// and the control socket can be reached all the same. One that is another's by now is
+// left alone.
+func TestSocketsAreHandedOver(t *testing.T) {
+	needsRoot(t)
+	dir := filepath.Join(t.TempDir(), "own")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := &supervisor{c: &Config{}, control: &control{path: dir + "/control.sock", private: true}}
+	said := listenTo(s)
+	for _, path := range []string{dir + "/control.sock", dir + "/a", dir + "/b"} {
+		opened, err := openSocket(Socket{Address: "unix://" + path, Mode: 0o600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer opened.close()
+		if path != dir+"/control.sock" {
+			s.sockets = append(s.sockets, opened)
+		}
+	}
+	if err := errors.Join(os.Remove(dir+"/b"), os.WriteFile(dir+"/b", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	owners := func() (owners []int) {
+		for _, path := range []string{dir, dir + "/control.sock", dir + "/a", dir + "/b"} {
+			var st unix.Stat_t
+			if err := unix.Lstat(path, &st); err != nil {
+				t.Fatal(err)
+			}
+			owners = append(owners, int(st.Uid))
+		}
+		return owners
+	}
+	lacking(t, unix.CAP_CHOWN, func() {
+		if err := s.handOver(nobody); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o711 || !slices.Equal(owners(), []int{0, 0, 0, 0}) {
+			t.Errorf("without CAP_CHOWN: %v, %v, owners %d", info.Mode(), err, owners())
+		}
+		if !strings.Contains(said.String(), "the sockets stay root's") {
+			t.Errorf("the log says %q", said)
+		}
+	})
+	if err := s.handOver(nobody); err != nil || !slices.Equal(owners(), []int{nobody.UID, nobody.UID, nobody.UID, 0}) {
+		t.Errorf("owners %d, %v", owners(), err)
+	}
+}
+
+// lacking does something while this thread has no use of a capability.
+func lacking(t *testing.T, capability int, do func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	header, data := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	less := data
+	less[0].Effective &^= 1 << capability
+	if err := unix.Capset(&header, &less[0]); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Capset(&header, &data[0]); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	do()
 }
 
 // memsup gives up root in all its threads, and goes on: it starts, watches and stops
