@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +34,7 @@ func NewClient(path string) (*Client, error) {
 	case env != "":
 		tried = []string{env}
 	default:
-		tried = places()
+		tried = slices.Compact(append([]string{rootsSocket}, places()...)) // other users may look, too
 	}
 	for _, p := range tried {
 		conn, err := net.DialTimeout("unix", p, time.Second)

@@ -59,13 +59,14 @@ const moment = 100 * time.Millisecond
 // clients is how many connections are served at once.
 const clients = 32
 
+// rootsSocket is the control socket of a memsup that is started as root.
+const rootsSocket = "/run/memsup/control.sock"
+
 // places are the paths tried for the control socket, best first.
 func places() []string {
 	var list []string
-	if os.Geteuid() == 0 {
-		list = append(list, "/run/memsup/control.sock")
-	} else if unix.Access("/run/memsup", unix.W_OK) == nil {
-		list = append(list, "/run/memsup/control.sock")
+	if os.Geteuid() == 0 || unix.Access("/run/memsup", unix.W_OK) == nil {
+		list = append(list, rootsSocket)
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		list = append(list, dir+"/memsup/control.sock")

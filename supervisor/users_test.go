@@ -341,3 +341,22 @@ func TestWorkerOfAnotherUser(t *testing.T) {
 	r.signal(unix.SIGTERM)
 	r.end(0)
 }
+
+// Who is not root looks for the socket of root's memsup as well, which may let him look.
+func TestClientOfAnotherUser(t *testing.T) {
+	needsRoot(t)
+	t.Setenv("MEMSUP_SOCKET", "")
+	if err := syscall.Setresuid(nobody.UID, nobody.UID, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := NewClient("")
+	if err := syscall.Setresuid(0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil && strings.Count(err.Error(), rootsSocket) != 1 {
+		t.Errorf("%v, want that %s was tried", err, rootsSocket)
+	}
+	if _, err := NewClient(""); err != nil && strings.Count(err.Error(), rootsSocket) != 1 {
+		t.Errorf("as root: %v", err)
+	}
+}

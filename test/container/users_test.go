@@ -43,6 +43,9 @@ func TestTypeUser(t *testing.T) {
 	if text := c.exec("stat", "--format", "%a %U", "/run/memsup"); text != "711 root" {
 		t.Errorf("the control socket's directory is %s", text)
 	}
+	if _, err := docker("exec", "--user", "app", c.id, "memsup", "status"); err != nil {
+		t.Errorf("the type's user cannot look from outside: %v", err)
+	}
 	c.stop(0)
 }
 
