@@ -80,6 +80,8 @@ func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 				grown.offer(l, i, size-expected)
 			}
 		case cause <= 0:
+		case !low && l.now-w.Since < lasting && l.available >= l.reserve:
+			// It said that it is ready, and loads yet what it serves with.
 		case float64(w.Growth) >= cause/4:
 			growing.offer(l, i, w.Growth)
 		case l.starting == 0 && size-least >= max(4*mib, least/4):
