@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/memsup/memsup/cost"
 	"github.com/memsup/memsup/policy"
 	"github.com/memsup/memsup/procfile"
 	"github.com/memsup/memsup/spawn"
@@ -251,7 +252,7 @@ func launch(t *testing.T, scenario, options string, args ...string) *running {
 		r.code = r.cmd.ProcessState.ExitCode()
 		close(r.ended)
 	}()
-	hung := time.AfterFunc(2*time.Minute, func() { _ = r.cmd.Process.Kill() })
+	hung := time.AfterFunc(2*time.Minute, r.killAll)
 	t.Cleanup(func() {
 		hung.Stop()
 		r.insist()
@@ -261,6 +262,15 @@ func launch(t *testing.T, scenario, options string, args ...string) *running {
 		}
 	})
 	return r
+}
+
+// killAll ends a memsup that hangs, and its workers, who hold its outputs open.
+func (r *running) killAll() {
+	left := cost.Descendants("/proc", r.cmd.Process.Pid, nil)
+	_ = r.cmd.Process.Kill()
+	for _, pid := range left {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
 }
 
 // insist asks memsup to end until it does. A repeated signal is only heard
