@@ -47,10 +47,10 @@ func (s *State) growsBefore(l *look, a, b int) bool {
 	return float64(x.wanted)/float64(x.high) < float64(y.wanted)/float64(y.high)
 }
 
-// spare is the headroom less what workers will take that are wanted and not
-// there. Starting ones are no part of it: nothing grows while there is one.
+// spare is the headroom less what workers will take that are starting, or wanted and
+// not there.
 func (s *State) spare(l *look) int64 {
-	return plus(l.headroom, -s.missing())
+	return plus(l.headroom, -plus(l.owed, s.missing()))
 }
 
 // missing is what workers will take that are wanted and not there.
@@ -76,7 +76,7 @@ func (s *State) hold(l *look) {
 		case len(s.actions) > 0:
 			t.holds = Block{why: otherTurn, name: l.c.Types[s.actions[0].Type].Name}
 		default:
-			t.holds = s.lacks(l, i)
+			t.holds = s.lacks(l, i, true)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (s *State) blocked(l *look, i int) Block {
 	case limit.why != nothing:
 		return limit
 	}
-	lacks := s.lacks(l, i)
+	lacks := s.lacks(l, i, false)
 	switch {
 	case lacks.why == noLimit, lacks.why == memoryShort:
 		return lacks
@@ -113,8 +113,10 @@ func (s *State) blocked(l *look, i int) Block {
 
 // lacks is why memory does not hold one more worker of type i beside those that run
 // and are wanted. Where none of its release was measured it is taken to be as large
-// as one of the release before.
-func (s *State) lacks(l *look, i int) Block {
+// as one of the release before. Rolling, it may start beside others that start, once
+// it is known what these will take; and where the type stops a worker first (InPlace),
+// what it and those that are stopping have is given back before.
+func (s *State) lacks(l *look, i int, rolling bool) Block {
 	t := &s.types[i]
 	cost, known := s.Cost(i)
 	if !known {
@@ -127,9 +129,9 @@ func (s *State) lacks(l *look, i int) Block {
 		return Block{why: memoryShort}
 	case cost <= 0:
 		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
-	case l.starting > 0:
+	case l.unknown, l.starting > 0 && !rolling:
 		return Block{why: someStarting, name: l.c.Types[l.first.Type].Name, index: l.first.Index}
-	case t.live < t.wanted:
+	case t.live < t.wanted && !(rolling && known):
 		return Block{why: notRunning, fewer: t.wanted - t.live}
 	case l.o.PressureSome >= hardSome/2 || l.o.PressureFull >= hardFull/2:
 		return Block{why: underPressure, some: l.o.PressureSome, full: l.o.PressureFull}
@@ -138,24 +140,40 @@ func (s *State) lacks(l *look, i int) Block {
 	case l.net > 0:
 		return Block{why: memoryGoes, rate: int64(l.net)}
 	}
-	spare := s.spare(l)
+	spare, dip, more, filling := s.spare(l), plus(s.trough.least(), -l.owed), i, l.filling
+	if rolling && l.c.Types[i].InPlace {
+		filling = plus(filling, min(int64(max(0, t.wanted-t.live)), 1<<12)*t.fills(cost))
+		cost, more = max(0, cost-s.smallest(l, i)), -1
+		spare, dip = plus(spare, l.returning), plus(dip, plus(l.returning, -s.missing()))
+	}
 	if spare < plus(cost, l.reserve) {
 		return Block{why: noRoom, room: spare, cost: cost, reserve: l.reserve}
 	}
 	if plus(spare, -l.coming) < plus(cost, l.reserve) {
 		return Block{why: stillGrowing, room: spare, coming: l.coming, cost: cost, reserve: l.reserve}
 	}
-	if plus(spare, -plus(l.coming, l.filling)) < plus(cost, l.reserve) {
-		return Block{why: stillFilling, room: spare, coming: plus(l.coming, l.filling), cost: cost, reserve: l.reserve}
+	if plus(spare, -plus(l.coming, filling)) < plus(cost, l.reserve) {
+		return Block{why: stillFilling, room: spare, coming: plus(l.coming, filling), cost: cost, reserve: l.reserve}
 	}
-	if surge := s.surge(i); surge > l.reserve && plus(spare, l.passing-l.coming) < plus(cost, surge) {
+	if surge := s.surge(more); surge > l.reserve && plus(spare, l.passing-l.coming) < plus(cost, surge) {
 		return Block{why: surges, room: plus(spare, l.passing), cost: cost, coming: surge}
 	}
-	if dip := s.trough.least(); plus(dip, -l.coming) < plus(cost, l.reserve/2) {
+	if plus(dip, -l.coming) < plus(cost, l.reserve/2) {
 		return Block{why: dips, room: dip, cost: cost, reserve: l.reserve}
 	}
 	if s.upFrom > l.now {
 		return Block{why: justStopped, wait: s.upFrom - l.now}
 	}
 	return Block{}
+}
+
+// smallest is the least that stopping one of a type's ready workers gives back.
+func (s *State) smallest(l *look, kind int) (least int64) {
+	for i := range l.o.Workers {
+		w := &l.o.Workers[i]
+		if cost := bytes(w.Cost); w.Type == kind && w.Phase == Ready && (least == 0 || cost < least) {
+			least = cost
+		}
+	}
+	return least
 }

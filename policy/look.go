@@ -18,7 +18,7 @@ type look struct {
 	fresh              int64   // of it, to those started since the look before
 	owed               int64   // promised and not yet taken
 	coming             int64   // to ready workers that grow
-	filling            int64   // that young ones may take beyond
+	filling            int64   // that young ones, and those that start, may take beyond
 	passing            int64   // what workers have for a moment
 	surge              int64   // what they may have at once
 	dips               bool    // memory is used for a moment, and does not end
@@ -64,6 +64,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 			}
 			l.promised = plus(l.promised, cost)
 			l.owed = plus(l.owed, max(0, cost-bytes(w.Cost)))
+			l.filling = plus(l.filling, s.types[w.Type].fills(cost))
 			if s.looks == 0 || w.Since >= s.now {
 				l.fresh = plus(l.fresh, cost)
 			}

@@ -51,8 +51,9 @@ type Type struct {
 	// short for is zero.
 	Uses []int
 	// Replacing has each look find out whether one more worker would fit beside
-	// all others: see State.Holds.
+	// all others, or with InPlace where one of them is stopped first: see State.Holds.
 	Replacing bool `json:",omitempty"`
+	InPlace   bool `json:",omitempty"`
 }
 
 // Phase is where a worker is in its life, as far as memory is concerned.

@@ -46,6 +46,7 @@ func (r *source) config() Config {
 		c.Types = append(c.Types, Type{
 			Name: fmt.Sprint("t", i), Min: low, Max: low + r.byte()%6, MaxFixed: r.byte()%2 == 0,
 			Priority: r.byte() % 3, Memory: r.size() * int64(r.byte()%2), Recycle: r.size() * int64(r.byte()%2),
+			Replacing: r.byte()%2 == 0, InPlace: r.byte()%2 == 0,
 			Demand: Demand(r.byte() % 5), Uses: []int{r.byte() % 4, r.byte()%8 - 1}[:r.byte()%3],
 		})
 	}

@@ -146,7 +146,7 @@ func (s *State) recycle(l *look, i int, reason string) {
 	w := &l.o.Workers[i]
 	s.recycled = lifeOf(w)
 	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})
-	s.actions = append(s.actions, Action{Kind: Recycle, Type: w.Type, Index: w.Index, Reason: reason, First: s.lacks(l, w.Type).why == nothing})
+	s.actions = append(s.actions, Action{Kind: Recycle, Type: w.Type, Index: w.Index, Reason: reason, First: s.lacks(l, w.Type, false).why == nothing})
 	s.atOnce(l, w)
 }
 

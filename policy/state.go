@@ -317,9 +317,11 @@ func (s *State) NextLook(o *Observation) time.Duration {
 	return min(max(time.Duration(next*float64(time.Second)), soonest), s.latest(latest))
 }
 
-// Holds says whether memory holds one more worker of type t beside all that run,
-// whatever is wanted, and if not why, as of the last look. Config.Types' Replacing
-// asks for it.
+// Holds says whether memory holds one more worker of type t beside all that run and
+// start, whatever is wanted, and if not why, as of the last look. Config.Types'
+// Replacing asks for it; with InPlace the question is whether it holds one that takes
+// the place of another which is stopped first. Each answer is good for one worker: the
+// next look sees it start.
 func (s *State) Holds(t int) (bool, Block) {
 	if !s.has(t) {
 		return false, Block{}

@@ -161,12 +161,17 @@ func (s *State) surge(kind int) int64 {
 	return last.bytes
 }
 
-// number is how many workers of a type are wanted, with one more of type kind.
+// number is how many workers of a type are wanted, with one more of type kind beside
+// those that are to take another's place.
 func (s *State) number(i, kind int) int {
-	if i == kind {
-		return s.types[i].wanted + 1
+	n := s.types[i].wanted
+	if kind >= 0 {
+		n += s.types[i].extra
 	}
-	return s.types[i].wanted
+	if i == kind {
+		n++
+	}
+	return n
 }
 
 // together adds up what the types' workers have at once, of most at the most.

@@ -105,6 +105,11 @@ func TestSurgeOfTypes(t *testing.T) {
 		t.Errorf("%s with one more, and no less once it runs", size(more))
 	}
 	s.types[0].wanted--
+	s.types[0].extra = 4 // are to take others' places
+	if beside := s.surge(0); beside <= more || s.surge(-1) != both {
+		t.Errorf("%s with one more beside four that replace others, %s without these", size(beside), size(more))
+	}
+	s.types[0].extra = 0
 	s.types[1].wanted = 0
 	if alone := s.surge(-1); alone != one {
 		t.Errorf("%s where no other worker is wanted, %s alone", size(alone), size(one))

@@ -244,14 +244,21 @@ func (s *State) coming(w *Worker, k *track) int64 {
 // half of what it was. Who adds one after the other before they have grown has too many.
 func (s *State) filling(w *Worker, k *track, now time.Duration) int64 {
 	t := &s.types[w.Type]
-	if !k.begun || w.Phase != Ready || now-w.Since >= filling || t.warm.n > 0 || t.rise.middle > 0 {
+	if !k.begun || w.Phase != Ready || now-w.Since >= filling {
 		return 0
 	}
-	grows, grown := k.fresh/2, max(0, k.keeps()-k.fresh)
-	if t.filled.n > 0 {
-		grows = t.filled.middle
+	return max(0, t.fills(k.fresh)-2*max(0, k.keeps()-k.fresh))
+}
+
+// fills is what a worker takes in its first minute beside what it had when it was ready.
+func (t *typeState) fills(fresh int64) int64 {
+	switch {
+	case t.warm.n > 0 || t.rise.middle > 0:
+		return 0
+	case t.filled.n > 0:
+		return t.filled.middle
 	}
-	return max(0, grows-2*grown)
+	return fresh / 2
 }
 
 // expected is what a worker comes to: what others kept that were warm, or where

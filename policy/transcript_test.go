@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	type batch 1..1 norecycle release=2
 //	type web 1..4 master   which chooses who goes
 //	type web 2..2 replacing  asks whether memory holds one more
+//	type web 2..4 inplace    asks whether it holds one in place of another
 //	limit 256MiB           and unlimited, kills, max, some, full (per mille), oomgroup
 //	reached                the limit was, at the next look
 //	free 200MiB            headroom and available, and used is the rest
@@ -176,7 +177,7 @@ func (x *transcript) kind(f []string) {
 	}
 	k := &x.c.Types[kind]
 	low, high, _ := strings.Cut(f[1], "..")
-	k.Min, k.Max, k.Replacing = int(x.number(low)), int(x.number(high)), false
+	k.Min, k.Max, k.Replacing, k.InPlace = int(x.number(low)), int(x.number(high)), false, false
 	for _, field := range f[2:] {
 		key, value, _ := strings.Cut(field, "=")
 		switch key {
@@ -194,6 +195,8 @@ func (x *transcript) kind(f []string) {
 			k.NoRecycle = true
 		case "replacing":
 			k.Replacing = true
+		case "inplace":
+			k.Replacing, k.InPlace = true, true
 		case "demand":
 			k.Demand = map[string]Demand{"backlog": Backlog, "cpu": Busyness, "command": Number}[value]
 		case "uses":

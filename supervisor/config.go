@@ -177,8 +177,10 @@ type Type struct {
 	PreStop          PreStop
 
 	// StartFirst has a worker that is replaced run until the one in its place is
-	// ready, where memory holds both.
+	// ready, where memory holds both. AtOnce is how many a rolling restart replaces at
+	// once, where memory holds them; 0 is one.
 	StartFirst bool
+	AtOnce     int
 
 	StopSignal unix.Signal
 	Drain      time.Duration // 0: Config.Drain

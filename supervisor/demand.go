@@ -194,9 +194,9 @@ func (s *supervisor) nextDemand(next time.Duration) time.Duration {
 }
 
 // crowded says whether one more process of the type would pass a limit beside
-// those there are: the policy counts who is wanted, and who is stopping may stay
+// those that count: the policy counts who is wanted, and who is stopping may stay
 // for as long as its drain.
-func (s *supervisor) crowded(t *processType) bool {
+func (s *supervisor) crowded(t *processType, counts func(*worker) bool) bool {
 	for j := range s.c.Limits {
 		if j >= len(t.Uses) || t.Uses[j] == 0 {
 			continue
@@ -204,7 +204,7 @@ func (s *supervisor) crowded(t *processType) bool {
 		used := t.Uses[j]
 		for _, other := range s.types {
 			for w := range other.all() {
-				if w.alive() && !w.keeps() && j < len(other.Uses) {
+				if counts(w) && !w.keeps() && j < len(other.Uses) {
 					used += other.Uses[j]
 				}
 			}

@@ -85,6 +85,12 @@ func (w *worker) check() (c Check, pause time.Duration) {
 	return Check{}, 0
 }
 
+// serves says whether the worker is ready, as far as is known: it did not say that it
+// is leaving, nor fail its checks.
+func (w *worker) serves() bool {
+	return w.state == ready && !w.health.leaving && w.health.failures < checkFailures
+}
+
 // probes says whether memsup does something to find out.
 func (c Check) probes() bool { return c.By != NoCheck && c.By != ByNotify }
 
@@ -260,7 +266,7 @@ func (s *supervisor) restartDead(t *processType) {
 		switch {
 		case w.unwell && (w.state == stopping || w.state == backoff || w.state == starting):
 			busy = true
-		case w.state == ready && !w.health.leaving && w.health.failures < checkFailures:
+		case w.serves():
 			well = true
 		}
 	}

@@ -20,84 +20,104 @@ type known struct {
 // itself, as another type's start, before it is stopped first.
 const rollPatience = time.Minute
 
-// roll replaces the next worker that is to be restarted, one at a time in each type:
-// the next goes when the one before is ready and the old one is gone.
+// roll replaces workers that are to be restarted: of each type as many at once as it
+// says, the next when one before is ready and the old one is gone. Each type begins
+// with one at most in each turn: the next look tells whether memory holds another.
 func (s *supervisor) roll(now time.Duration) {
 	for _, t := range s.types {
-		next, busy := t.turn(now)
-		switch {
-		case busy:
+		next, under := t.turn(now)
+		if next == nil || under > 0 {
 			t.dueSince = 0
+		} else if t.dueSince == 0 {
+			t.dueSince = now
+		}
+		switch {
 		case next == nil:
-			t.before, t.dueSince = nil, 0
-			s.asksRoom(t, false)
-		default:
-			if t.dueSince == 0 {
-				t.dueSince = now
+			s.asksRoom(t, false, false)
+			if under == 0 {
+				t.before = nil
 			}
+		case under < max(t.AtOnce, 1):
 			next.delays = 0
-			if next.state != ready || !t.StartFirst || !s.watches() || !s.memOK {
-				s.stopFirst(next, "rolling restart")
-				continue
-			}
-			s.replaceWhereRoom(next, now)
+			s.replaceNext(next, under > 0, now)
 		}
 	}
 }
 
-// turn finds the next worker of a type that is to be restarted. One without a process
-// is started at once. Busy is that another one is coming or going.
-func (t *processType) turn(now time.Duration) (next *worker, busy bool) {
+// turn finds the next worker of a type that is to be restarted, and under how many
+// places another one is coming or going. One without a process is started at once.
+func (t *processType) turn(now time.Duration) (next *worker, under int) {
 	for _, w := range t.slots {
 		switch {
 		case w.roll && (w.state == backoff || w.state == finished):
 			w.roll, w.early, w.delays = false, nil, 0
 			w.state, w.until = backoff, now
-			busy = true
+			under++
 		case w.state == stopping, w.state == backoff, w.replaces != nil, w.state == starting && !w.roll:
-			busy = true
-		case w.roll && next == nil:
+			under++
+		case w.roll && w.successor == nil && next == nil:
 			next = w
 		}
 	}
-	return next, busy
+	return next, under
 }
 
-// replaceWhereRoom has a worker's replacement started beside it where memory and
-// limits hold both, and else stops it first.
-func (s *supervisor) replaceWhereRoom(w *worker, now time.Duration) {
+// replaceNext replaces a worker in its turn: where the type starts the new one first,
+// beside it, if memory and limits hold both, and else the old one is stopped first. While
+// others are being replaced it is left for later where that would pass memory, a limit,
+// or the fewest workers that are to serve.
+func (s *supervisor) replaceNext(w *worker, others bool, now time.Duration) {
 	t := w.typ
+	sees := s.watches() && s.memOK && s.blind == ""
+	beside := sees && t.StartFirst && w.state == ready
 	switch {
-	case s.crowded(t):
-		s.stopFirst(w, "rolling restart; no limit holds one more beside it")
-		return
-	case w.narrow:
-		s.stopFirst(w, "rolling restart; memory did not hold the new one beside it")
-		return
-	}
-	if s.asksRoom(t, true) {
-		return // the next look tells
-	}
-	holds, why := s.policy.Holds(t.index)
-	switch {
-	case holds:
-		s.startBeside(w, "rolling restart")
-	case why.Passing() && now-t.dueSince < rollPatience:
+	case !beside && !others:
+		s.stopFirst(w, "rolling restart")
+	case !beside && !(sees && s.spares(w)):
+	case beside && s.crowded(t, (*worker).lasts):
+		if !others {
+			s.stopFirst(w, "rolling restart; no limit holds one more beside it")
+		}
+	case beside && w.narrow:
+		if !others {
+			s.stopFirst(w, "rolling restart; memory did not hold the new one beside it")
+		}
+	case s.asksRoom(t, true, !beside), s.decide:
+		s.nextLook = 0 // it tells
 	default:
-		s.stopFirst(w, "rolling restart; stopped first: "+why.String())
+		holds, why := s.policy.Holds(t.index)
+		switch {
+		case holds && beside:
+			s.startBeside(w, "rolling restart")
+		case holds:
+			s.stopFirst(w, "rolling restart")
+		case others, why.Passing() && now-t.dueSince < rollPatience:
+		default:
+			s.stopFirst(w, "rolling restart; stopped first: "+why.String())
+		}
 	}
+}
+
+// spares says whether the worker serves nobody, or the type's minimum does without it.
+func (s *supervisor) spares(w *worker) bool {
+	lo, _ := s.rangeOf(w.typ)
+	for _, other := range w.typ.slots {
+		if other != w && other.serves() {
+			lo--
+		}
+	}
+	return lo <= 0 || !w.serves()
 }
 
 // asksRoom has the policy find out with each look whether one more of a type fits, or
-// not any more, and says whether that is new.
-func (s *supervisor) asksRoom(t *processType, asks bool) bool {
+// one in place of another, or not any more, and says whether that is new.
+func (s *supervisor) asksRoom(t *processType, asks, inPlace bool) bool {
 	p := &s.pcfg.Types[t.index]
-	if p.Replacing == asks {
+	if p.Replacing == asks && p.InPlace == inPlace {
 		return false
 	}
-	if p.Replacing = asks; asks {
-		s.decide, s.nextLook = true, 0
-	}
+	p.Replacing, p.InPlace = asks, inPlace
+	s.decide = s.decide || asks
 	return true
 }
 
@@ -106,7 +126,7 @@ func (s *supervisor) replace(w *worker, a *policy.Action) {
 	switch {
 	case w.successor != nil:
 		s.stop(w, remove, a.Reason)
-	case a.First && w.typ.StartFirst && w.state == ready && !s.crowded(w.typ):
+	case a.First && w.typ.StartFirst && w.state == ready && !s.crowded(w.typ, (*worker).lasts):
 		s.startBeside(w, "")
 	default:
 		if w.trial && w.state == starting {
@@ -126,7 +146,7 @@ func (s *supervisor) startBeside(w *worker, reason string) {
 		s.log.info("replace "+w.name, "reason", reason)
 		s.keepDecision(Decision{Action: "replace", Worker: w.name, Reason: reason})
 	}
-	s.decide = true
+	s.decide, s.nextLook = true, 0
 }
 
 // stopFirst stops a worker that is to be replaced, and notes that its next process is
@@ -134,6 +154,7 @@ func (s *supervisor) startBeside(w *worker, reason string) {
 func (s *supervisor) stopFirst(w *worker, reason string) {
 	s.stop(w, restart, reason)
 	w.trial = true
+	s.nextLook = 0 // the next one may go beside it
 }
 
 // unproven says whether what a type's workers start from is what a rolling restart
@@ -168,24 +189,17 @@ func (w *worker) part() {
 	w.replaces, w.successor = nil, nil
 }
 
-// rollBack ends the rolling restart of a type whose next worker did not become ready:
-// the others go on as they are, and what starts from now on is what ran before.
+// rollBack ends the rolling restart of a type of which a worker did not become ready:
+// those that are not ready either go, the others go on as they are, and what starts
+// from now on is what ran before.
 func (s *supervisor) rollBack(w *worker, why string) {
 	t := w.typ
 	beside := w.replaces != nil
 	w.part()
-	var kept []string
-	for _, other := range slices.Clone(t.slots) {
-		other.roll, other.trial = false, false
-		if other != w && other.replaces != nil { // of the same release
-			s.stop(other, remove, "the restart was rolled back")
-		}
-		if other != w && other.alive() && other.state != stopping {
-			kept = append(kept, other.name)
-		}
-	}
 	text := w.name + " " + why
-	if b := t.before; b != nil && handsOn(b.Listen, t.Listen) {
+	b := t.before
+	goesBack := b != nil && handsOn(b.Listen, t.Listen)
+	if goesBack {
 		uses := t.Uses // of the limits that there are now
 		t.Type, t.env = b.Type, b.env
 		t.Uses = uses
@@ -193,17 +207,36 @@ func (s *supervisor) rollBack(w *worker, why string) {
 		text += "; what starts is what ran before"
 	}
 	t.before = nil
+	var kept []string
+	var others []*worker
+	for _, other := range t.slots {
+		switch {
+		case other == w:
+		case other.replaces != nil, goesBack && other.trial && other.state == starting:
+			others = append(others, other)
+		case other.alive() && other.state != stopping:
+			kept = append(kept, other.name)
+		}
+		other.roll, other.trial = false, false
+	}
 	if len(kept) > 0 {
 		text += fmt.Sprintf("; kept: %s", strings.Join(kept, ", "))
 	}
 	s.log.error("rolled back: " + text)
 	s.keepDecision(Decision{Action: "rollback", Worker: t.Name, Reason: text})
-	switch {
-	case !beside:
-	case w.alive():
-		s.stop(w, remove, "it did not become ready")
-	default:
-		s.dropWorker(w)
+	if beside {
+		others = append(others, w)
+	}
+	for _, other := range others {
+		after := restart
+		if other == w || other.replaces != nil {
+			after = remove
+		}
+		if other.alive() {
+			s.stop(other, after, "it did not become ready")
+		} else {
+			s.dropWorker(other)
+		}
 	}
 	s.configurePolicy()
 }

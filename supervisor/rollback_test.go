@@ -199,7 +199,7 @@ func TestReleaseThatIsTooLarge(t *testing.T) {
 	p.act(policy.Action{Kind: policy.Down, Index: three.index}, nil)
 	p.wantSent(t, "memory is low", "3 SIGTERM")
 	p.end(three, 0)
-	p.replaceWhereRoom(one, 0)
+	p.replaceNext(one, false, 0)
 	p.wantSent(t, "in its place", "1 SIGTERM")
 	p.end(one, 0)
 	p.start(one)

@@ -25,7 +25,7 @@ func (s *supervisor) steer(t *processType, want int, now time.Duration) {
 	}
 	want = max(want, 1) // gunicorn and puma do not go below, and unicorn and uWSGI serve nobody then
 	switch {
-	case want > p.target && p.step == 0 && !waits && !s.crowded(t):
+	case want > p.target && p.step == 0 && !waits && !s.crowded(t, (*worker).alive):
 		s.change(t, m, +1, now)
 	case want < p.target && now >= p.asked+awaits: // one more that was refused is no reason not to
 		s.change(t, m, -1, now)

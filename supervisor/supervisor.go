@@ -346,7 +346,7 @@ func (s *supervisor) reconcile(now time.Duration) {
 		}
 		for i := 0; i < len(t.slots) && !s.ending; i++ {
 			if w := t.slots[i]; w.state == backoff && now >= w.until {
-				if w.crowded = len(t.held) > 0 || s.crowded(t); !w.crowded {
+				if w.crowded = len(t.held) > 0 || s.crowded(t, (*worker).alive); !w.crowded {
 					s.start(w)
 				}
 			}

@@ -102,6 +102,9 @@ type worker struct {
 // alive says whether the slot has a process.
 func (w *worker) alive() bool { return w.pid != 0 }
 
+// lasts says whether the slot has a process, or is to have one.
+func (w *worker) lasts() bool { return w.state != finished }
+
 // processType is one type, with what has been learned and ordered of it.
 type processType struct {
 	Type

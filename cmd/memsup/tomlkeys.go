@@ -35,6 +35,7 @@ var typeKeys = [...]typeKey{
 	{name: "drain", example: `"60s"`},
 	{name: "restart", example: `"on-failure"`},
 	{name: "restart_order", example: `"start-first"`},
+	{name: "restart_parallelism", kind: intKind, example: `"fit"`},
 	{name: "start_limit", example: `"5/60s"`},
 	{name: "after", kind: listKind, example: `["db"]`},
 	{name: "user", kind: intKind, example: `"app"`},

@@ -174,12 +174,15 @@ func (l *loader) configure(t *supervisor.Type) error {
 // orderRestarts says that a worker's replacement starts first where nobody said
 // otherwise and all share a socket: without one the new worker would have another port.
 func (table *typeTable) orderRestarts(t *supervisor.Type) error {
-	var e entry
-	given := false
+	var e, several entry
+	given, parallel := false, false
 	if table != nil {
 		e, given = table.values["restart_order"]
+		several, parallel = table.values["restart_parallelism"]
 	}
 	switch {
+	case parallel && t.Prefork != nil:
+		return several.keyErrorf("a master starts its workers by itself; remove restart_parallelism")
 	case !given:
 		t.StartFirst = len(t.Listen) > 0 && t.Prefork == nil
 	case t.StartFirst && t.Prefork != nil:
@@ -319,6 +322,8 @@ func apply(t *supervisor.Type, e *entry) (err error) {
 		t.Restart, err = parseRestart(e.text)
 	case "restart_order":
 		t.StartFirst, err = parseRestartOrder(e.text)
+	case "restart_parallelism":
+		t.AtOnce, err = parseParallelism(e.text)
 	case "start_limit":
 		var limit startLimit
 		limit, err = parseStartLimit(e.text)
@@ -339,6 +344,21 @@ func parseRestartOrder(s string) (startFirst bool, err error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("%q is unknown; write start-first or stop-first", s)
+}
+
+// parseParallelism reads how many workers are replaced at once: all that fit are as
+// many as there can be.
+func parseParallelism(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case s == "fit":
+		return procfile.MaxWorkers, nil
+	case err != nil:
+		return 0, fmt.Errorf("%q is no whole number; write one such as 2, or \"fit\"", s)
+	case n < 1:
+		return 0, fmt.Errorf("%d is too little; write 1 or more, or \"fit\"", n)
+	}
+	return min(n, procfile.MaxWorkers), nil
 }
 
 func parseRestart(s string) (supervisor.Restart, error) {
