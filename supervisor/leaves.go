@@ -16,12 +16,17 @@ func (s *supervisor) divide() {
 	if _, v1, _ := s.budget.Place(); !ok || v1 || s.c.Observe {
 		return
 	}
-	tree, err := (*leaf.Tree)(nil), errors.New("memsup gives up root, and with it the right to make more of them")
+	var tree *leaf.Tree
+	var err error
+	say := s.log.debug
 	if s.c.User == nil {
 		tree, err = leaf.Divide(dir)
+	} else if err = leaf.May(dir); err == nil {
+		err = errors.New("memsup gives up root, and with it the right to make more of them")
+		say = s.log.info // they would have them
 	}
 	if err != nil {
-		s.log.debug("workers have no cgroups of their own", "because", err)
+		say("workers have no cgroups of their own", "because", err)
 		for _, t := range s.types {
 			if t.Brake > 0 {
 				s.log.warn("brake has no effect: workers have no cgroups of their own", "type", t.Name, "because", err)

@@ -26,6 +26,7 @@ type cage struct {
 	oomGroup bool   // memory.oom.group, as Kubernetes sets it
 	user     int    // user and group id
 	noClone3 bool   // clone3 is answered with ENOSYS, as by Docker's seccomp profile
+	capable  bool   // it keeps every capability
 
 	group string // directory of its cgroup
 	cmd   *exec.Cmd
@@ -50,6 +51,7 @@ func contain(args []string) error {
 	flags.BoolVar(&c.writable, "writable", false, "cgroups are mounted for writing")
 	flags.BoolVar(&c.oomGroup, "oom-group", false, "memory.oom.group")
 	flags.BoolVar(&c.noClone3, "no-clone3", false, "clone3 is answered with ENOSYS, as by Docker's seccomp profile")
+	flags.BoolVar(&c.capable, "capable", false, "the container keeps every capability")
 	flags.IntVar(&c.user, "user", 0, "user and group id")
 	flags.DurationVar(&j.within, "within", 90*time.Second, "longest time that a step may take")
 	flags.Func("until", "step: KEY=N[|KEY=N ...], wait until a count reaches N", j.until)
@@ -80,7 +82,7 @@ func (c *cage) start(words []string) error {
 		return err
 	}
 	defer gate.Close()
-	args := []string{"inside", "-user", strconv.Itoa(c.user), "-writable=" + strconv.FormatBool(c.writable), "-no-clone3=" + strconv.FormatBool(c.noClone3), "--"}
+	args := []string{"inside", "-user", strconv.Itoa(c.user), "-writable=" + strconv.FormatBool(c.writable), "-no-clone3=" + strconv.FormatBool(c.noClone3), "-capable=" + strconv.FormatBool(c.capable), "--"}
 	c.cmd = exec.Command("/proc/self/exe", append(args, words...)...)
 	c.cmd.ExtraFiles = []*os.File{gate}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -17,11 +17,12 @@ import (
 // inside is the container's first process, already in its cgroup and in
 // namespaces of its own. It makes a root of its own, as a container's runtime
 // does, waits until descriptor 3 is closed from outside, gives up every
-// capability and becomes the program.
+// capability, unless it is to keep them, and becomes the program.
 func inside(args []string) error {
 	flags := flag.NewFlagSet("inside", flag.ExitOnError)
 	writable := flags.Bool("writable", false, "mount cgroups for writing")
 	noClone3 := flags.Bool("no-clone3", false, "answer clone3 with ENOSYS")
+	capable := flags.Bool("capable", false, "keep every capability")
 	uid := flags.Int("user", 0, "user and group id")
 	_ = flags.Parse(args)
 	runtime.LockOSThread() // capabilities are a thread's
@@ -36,7 +37,12 @@ func inside(args []string) error {
 	if err := os.Chdir("/app"); err != nil {
 		return err
 	}
-	if err := dropCapabilities(*uid); err != nil {
+	if !*capable {
+		if err := dropCapabilities(); err != nil {
+			return err
+		}
+	}
+	if err := changeUser(*uid); err != nil {
 		return err
 	}
 	if *noClone3 {
@@ -104,13 +110,17 @@ func changeRoot(writable bool) error {
 }
 
 // dropCapabilities empties the bounding set, so that the next exec leaves none
-// even to root, and changes the user.
-func dropCapabilities(uid int) error {
+// even to root.
+func dropCapabilities() error {
 	for c := range uintptr(64) {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
 	}
+	return nil
+}
+
+func changeUser(uid int) error {
 	if uid == 0 {
 		return nil
 	}

@@ -46,6 +46,7 @@ var counted = []struct {
 	{regexp.MustCompile(`memsup: .*(?:was killed by the kernel for memory|the kernel killed a process (?:of \S+ )?for memory)`), "attributed"},
 	{regexp.MustCompile(`^TRUTH `), "measured"},
 	{regexp.MustCompile(`memsup: workers have no cgroups of their own: one`), "undivided"},
+	{regexp.MustCompile(`memsup: workers have no cgroups of their own: because="memsup gives up root`), "given_up"},
 	{regexp.MustCompile(`memsup: brake has no effect`), "toothless"},
 	{regexp.MustCompile(`memsup: had the kernel reclaim`), "reclaimed"},
 	{regexp.MustCompile(`memsup: the limit changed`), "limit_changed"},
