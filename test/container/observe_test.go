@@ -20,7 +20,7 @@ import (
 
 // status is what the tests read of memsup's own picture.
 type status struct {
-	Container struct{ Limit int64 }
+	Container struct{ Limit, Headroom, Reserve int64 }
 	Types     []typeStatus
 	Workers   []struct {
 		Name, State string
