@@ -27,7 +27,7 @@ func (l *Lens) serve(h *handler) {
 		_, errno := ioctl(l.listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&h.call))
 		switch errno {
 		case 0:
-		case unix.ENOENT, unix.EINTR: // who asked is gone
+		case unix.ENOENT: // who asked is gone
 			continue
 		default: // nothing that the kernel is known to say; whoever asks still waits
 			time.Sleep(tooLong)
@@ -144,26 +144,34 @@ func (h *handler) waits() bool {
 
 // give puts a descriptor of the document in place of the file's, of a description
 // of its own: it has an offset. It is false where the call has to go on.
+//
+// One step, SECCOMP_ADDFD_FLAG_SEND, has the call return 0, a descriptor of another
+// file, where this thread is interrupted in it: no signal does that here, but
+// SIGSTOP to all of memsup does, and the freezer of docker pause. Two steps leave a
+// descriptor behind where a signal ends the call between them. So it is one where
+// that can be.
 func (h *handler) give(d *document, flags uint64) bool {
 	fd, ok := h.lens.view.open(d, time.Now())
 	if !ok {
 		return false
 	}
 	defer unix.Close(fd)
-	add := addFD{
-		id: h.call.id, flags: unix.SECCOMP_ADDFD_FLAG_SEND,
-		source: uint32(fd), newFlags: uint32(flags & unix.O_CLOEXEC),
+	add := addFD{id: h.call.id, source: uint32(fd), newFlags: uint32(flags & unix.O_CLOEXEC)}
+	if !h.lens.patient {
+		add.flags = unix.SECCOMP_ADDFD_FLAG_SEND
 	}
-	_, errno := ioctl(h.lens.listener, notifAddFD, unsafe.Pointer(&add))
-	if errno == unix.EINVAL { // before Linux 5.14 it takes two steps
-		var value uintptr
+	value, errno := ioctl(h.lens.listener, notifAddFD, unsafe.Pointer(&add))
+	if errno == unix.EINVAL && add.flags != 0 { // before Linux 5.14
 		add.flags = 0
-		if value, errno = ioctl(h.lens.listener, notifAddFD, unsafe.Pointer(&add)); errno == 0 {
-			h.respond(response{value: int64(value)})
-		}
+		value, errno = ioctl(h.lens.listener, notifAddFD, unsafe.Pointer(&add))
 	}
 	switch errno {
-	case 0, unix.ENOENT:
+	case 0:
+		if add.flags == 0 {
+			h.respond(response{value: int64(value)})
+		}
+		return true
+	case unix.ENOENT:
 		return true
 	case unix.EMFILE:
 		h.respond(response{errno: -int32(errno)})

@@ -56,6 +56,7 @@ type Lens struct {
 	view     *View
 	machine  machine
 	listener int
+	patient  bool // no signal ends a call that is being answered
 	runs     chan func()
 	// unwatched tells that nobody looks whether an answer takes too long; what is
 	// sent to watch ends that.
@@ -126,7 +127,7 @@ func (l *Lens) install() (err error) {
 			return err
 		}
 	}
-	if l.listener, err = install(l.machine.filter(l.mode)); err != nil {
+	if l.listener, l.patient, err = install(l.machine.filter(l.mode)); err != nil {
 		return err
 	}
 	if err := prepare(l.listener); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,8 +49,12 @@ type program struct {
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv("LENS_PROGRAM") == "" {
+	switch os.Getenv("LENS_PROGRAM") {
+	case "":
 		os.Exit(m.Run())
+	case "serve":
+		serve()
+		return
 	}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		words := strings.Fields(lines.Text())
@@ -260,6 +265,28 @@ var verbs = map[string]func([]string) string{
 		return "done"
 	},
 	"close": func([]string) string { return said(unix.Close(held)) },
+	// opens opens the file so many times, and wants the same descriptor each time.
+	"opens": func(w []string) string {
+		times, err := strconv.Atoi(w[0])
+		if err != nil {
+			return err.Error()
+		}
+		want := -1
+		for range times {
+			fd, err := unix.Open("/proc/meminfo", unix.O_RDONLY, 0)
+			if err != nil {
+				return err.Error()
+			}
+			if want < 0 {
+				want = fd
+			}
+			if fd != want {
+				return fmt.Sprintf("descriptor %d, not %d", fd, want)
+			}
+			unix.Close(fd)
+		}
+		return "done"
+	},
 	"offset": func([]string) string {
 		other, err := unix.Open("/proc/meminfo", unix.O_RDONLY, 0)
 		if err != nil {
@@ -275,6 +302,31 @@ var verbs = map[string]func([]string) string{
 }
 
 var held int
+
+// serve is this test's binary in the part of memsup, with one program that opens
+// the file all the time.
+func serve() {
+	v, err := NewView()
+	if err != nil {
+		panic(err)
+	}
+	v.Budget().SetLimit(limit)
+	l, err := v.Open(Exact)
+	if err != nil {
+		panic(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "LENS_PROGRAM=1")
+	cmd.Stdin = strings.NewReader("opens 10000\n")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	l.Run(func() { err = cmd.Start() })
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		panic(err)
+	}
+}
 
 func said(err error) string {
 	if err != nil {
@@ -446,6 +498,41 @@ func TestNothingLimits(t *testing.T) {
 		t.Skip(err)
 	}
 	begin(t, l).want(outside(t), "plain /proc/meminfo")
+}
+
+// TestStopped: memsup may be stopped at any moment of an answer, or frozen with all of
+// the container as docker pause does it.
+func TestStopped(t *testing.T) {
+	if l, _ := opened(t, Exact); !l.patient {
+		t.Skip("before Linux 5.19 that gives descriptor 0")
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "LENS_PROGRAM=serve")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string)
+	go func() { b, _ := io.ReadAll(out); said <- string(b) }()
+	stops := 0
+	for {
+		select {
+		case got := <-said:
+			if err := cmd.Wait(); err != nil || got != "done\n" {
+				t.Errorf("%v, %q", err, got)
+			}
+			t.Logf("stopped %d times", stops)
+			return
+		default:
+			_ = cmd.Process.Signal(unix.SIGSTOP)
+			_ = cmd.Process.Signal(unix.SIGCONT)
+			stops++
+		}
+	}
 }
 
 // TestTwoLenses: each has its own thread and filter.

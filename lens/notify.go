@@ -40,9 +40,15 @@ const (
 	notifSetFlags = 0x40082104
 )
 
+// ioctl is ioctl(2), again where it was interrupted: SIGSTOP and a freezer do that to
+// a thread that blocks all signals, too.
 func ioctl(fd int, request uint, arg unsafe.Pointer) (uintptr, unix.Errno) {
-	value, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
-	return value, errno
+	for {
+		value, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
+		if errno != unix.EINTR {
+			return value, errno
+		}
+	}
 }
 
 // install makes this thread, and every process that it forks from now on, ask a
@@ -51,26 +57,26 @@ func ioctl(fd int, request uint, arg unsafe.Pointer) (uintptr, unix.Errno) {
 // PR_SET_NO_NEW_PRIVS).
 //
 // With WAIT_KILLABLE_RECV, of Linux 5.19, no signal interrupts a call that the
-// listener has begun to answer.
-func install(filter []unix.SockFilter) (listener int, err error) {
+// listener has begun to answer: patient says so.
+func install(filter []unix.SockFilter) (listener int, patient bool, err error) {
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	flags := uintptr(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	for gaveUp := false; ; {
 		fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&program)))
 		switch {
 		case errno == 0:
-			return int(fd), nil
+			return int(fd), flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0, nil
 		case errno == unix.EACCES && !gaveUp:
 			gaveUp = true
 			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-				return 0, fmt.Errorf("prctl(PR_SET_NO_NEW_PRIVS): %w", err)
+				return 0, false, fmt.Errorf("prctl(PR_SET_NO_NEW_PRIVS): %w", err)
 			}
 		case errno == unix.EINVAL && flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0:
 			flags &^= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 		case errno == unix.EBUSY:
-			return 0, fmt.Errorf("another listener is asked about this container's system calls already: seccomp: %w", errno)
+			return 0, false, fmt.Errorf("another listener is asked about this container's system calls already: seccomp: %w", errno)
 		default:
-			return 0, fmt.Errorf("this kernel, or what stands for it, has no seccomp listeners: seccomp: %w", errno)
+			return 0, false, fmt.Errorf("this kernel, or what stands for it, has no seccomp listeners: seccomp: %w", errno)
 		}
 	}
 }
