@@ -20,7 +20,8 @@ import (
 func (l *Lens) serve(h *handler) {
 	runtime.LockOSThread()
 	blockSignals()
-	h.uid, h.gid = uint32(unix.Getuid()), uint32(unix.Getgid())
+	h.own = user{uint32(unix.Geteuid()), uint32(unix.Getegid())}
+	h.now = h.own
 	h.byFile = byFile()
 	for !h.relieved.Load() {
 		h.call = notification{} // the kernel insists on it
@@ -91,14 +92,17 @@ func blockSignals() {
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil)
 }
 
+// user is who a thread is when it opens files: its fsuid and fsgid (setfsuid(2)).
+type user struct{ uid, gid uint32 }
+
 // handler is what one thread answers with.
 type handler struct {
 	lens     *Lens
 	turn     atomic.Uint64 // odd while it answers
 	relieved atomic.Bool   // another one answers now
 	call     notification
-	uid, gid uint32 // this thread's real ones
-	byFile   bool   // memory is reached by /proc/PID/mem
+	own, now user
+	byFile   bool // memory is reached by /proc/PID/mem
 	name     [longest]byte
 	local    [1]unix.Iovec
 	remote   [2]unix.RemoteIovec
@@ -124,6 +128,7 @@ func (h *handler) respond(r response) {
 
 // sysinfo fills the struct that the call names.
 func (h *handler) sysinfo() bool {
+	h.be(h.own)
 	info, ok := h.lens.view.sysinfo(time.Now())
 	if !ok || !h.waits() {
 		return false
@@ -151,6 +156,7 @@ func (h *handler) waits() bool {
 // descriptor behind where a signal ends the call between them. So it is one where
 // that can be.
 func (h *handler) give(d *document, flags uint64) bool {
+	h.be(h.own)
 	fd, ok := h.lens.view.open(d, time.Now())
 	if !ok {
 		return false
@@ -246,7 +252,7 @@ func (h *handler) means(d *document, at int32, name string) bool {
 
 // move copies between buf and the memory of who asked, and tells how many bytes: all
 // up to the end of a page where there is nothing behind. Who asked may be another
-// user's: root may take on any.
+// user's: root may open files as any.
 func (h *handler) move(writes bool, address uint64, buf []byte) int {
 	n, err := h.access(writes, address, buf)
 	if (err == unix.EPERM || err == unix.EACCES) && h.become() {
@@ -258,10 +264,12 @@ func (h *handler) move(writes bool, address uint64, buf []byte) int {
 	return n
 }
 
-// access is move by process_vm_readv(2) and process_vm_writev(2), or where those are
-// kept from this process, as by Docker's profile before version 23, by /proc/PID/mem.
+// access is move by process_vm_readv(2) and process_vm_writev(2), or by /proc/PID/mem:
+// where those are kept from this process, as by Docker's profile before version 23,
+// and for another user's, because they ask for this thread's real user, whom every
+// process of that user might send signals.
 func (h *handler) access(writes bool, address uint64, buf []byte) (int, error) {
-	if h.byFile {
+	if h.byFile || h.now != h.own {
 		fd, err := unix.Open(h.task()+"/mem", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return 0, err
@@ -296,32 +304,32 @@ var byFile = sync.OnceValue(func() bool {
 	return err != nil || n != 1
 })
 
-// become makes the real user and group of this thread, and those for files, those
-// of who asked: the kernel compares them (ptrace(2), PTRACE_MODE_REALCREDS and
-// PTRACE_MODE_FSCREDS). The effective ones stay, and with them what this process
-// may do. The kernel takes the change for a reason to close the process's /proc to
-// others of its user, which it is not.
+// become has this thread open files as the user who asked: the kernel compares the
+// two (ptrace(2), PTRACE_MODE_FSCREDS). It is false where that is nobody else, or may
+// not be.
 func (h *handler) become() bool {
 	var st unix.Stat_t
-	if unix.Stat(h.task(), &st) != nil || st.Uid == h.uid && st.Gid == h.gid {
+	if unix.Stat(h.task(), &st) != nil || h.now == (user{st.Uid, st.Gid}) {
 		return false
 	}
-	const same = ^uintptr(0)
-	dumpable, _, _ := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE, 0, 0)
-	// By this one root gets the capabilities for files back that another user's files
-	// took, and by setresuid(2) it does not (capabilities(7)).
-	_, _, _ = unix.RawSyscall(unix.SYS_SETFSUID, uintptr(unix.Geteuid()), 0, 0)
-	_, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(st.Gid), same, same)
-	if errno == 0 {
-		_, _, errno = unix.RawSyscall(unix.SYS_SETRESUID, uintptr(st.Uid), same, same)
+	h.be(user{st.Uid, st.Gid})
+	return h.now == user{st.Uid, st.Gid}
+}
+
+// be has this thread open files as that user, where it may. The kernel takes the
+// change for a reason to close the process's /proc to others of its user, which it is
+// not.
+func (h *handler) be(u user) {
+	if h.now == u {
+		return
 	}
-	if errno == 0 {
-		_, _, _ = unix.RawSyscall(unix.SYS_SETFSGID, uintptr(st.Gid), 0, 0)
-		_, _, _ = unix.RawSyscall(unix.SYS_SETFSUID, uintptr(st.Uid), 0, 0)
-		h.uid, h.gid = st.Uid, st.Gid
-	}
-	if dumpable == 1 {
+	_, _, _ = unix.RawSyscall(unix.SYS_SETFSGID, uintptr(u.gid), 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_SETFSUID, uintptr(u.uid), 0, 0)
+	if h.lens.view.dumpable {
 		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0)
 	}
-	return errno == 0
+	const same = ^uintptr(0) // the answer is who it was, and nobody becomes this one
+	gid, _, _ := unix.RawSyscall(unix.SYS_SETFSGID, same, 0, 0)
+	uid, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, same, 0, 0)
+	h.now = user{uint32(uid), uint32(gid)}
 }

@@ -20,6 +20,9 @@ import (
 type View struct {
 	budget *budget.Budget
 	born   time.Duration // of the container's first process, since the host was booted
+	// dumpable is what this process is as long as no thread becomes another user for a
+	// while: read once, because it may be another thread's moment (PR_GET_DUMPABLE).
+	dumpable bool
 
 	mu       sync.Mutex
 	memory   budget.Meminfo
@@ -48,8 +51,9 @@ func NewView() (*View, error) {
 	if err != nil {
 		return nil, err
 	}
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	return &View{
-		budget: b, born: firstBorn(), readers: make(chan struct{}, 1),
+		budget: b, born: firstBorn(), dumpable: err == nil && dumpable == 1, readers: make(chan struct{}, 1),
 		meminfo: document{path: "/proc/meminfo", exact: true},
 		cpuinfo: document{path: "/proc/cpuinfo"},
 		online:  document{path: "/sys/devices/system/cpu/online"},

@@ -183,6 +183,20 @@ func TestNoLens(t *testing.T) {
 	}
 }
 
+// Workers of several users see the container, and none of them may do more with
+// memsup for it: whose real user a thread has may send it signals (kill(2)).
+func TestLensOfTwoUsers(t *testing.T) {
+	t.Parallel()
+	c := start(t, &lensImage, append(memory("64m"), files(t, "twousers")...))
+	for _, worker := range []string{"first", "second"} {
+		c.await(100, worker+`\.1 \| MemTotal:`)
+	}
+	if wrong := c.lines(`MemTotal: +(\d{1,4}|\d{6,}) kB$|may signal`); len(wrong) > 0 {
+		t.Errorf("%d times: %s", len(wrong), wrong[0])
+	}
+	c.stop(0)
+}
+
 // No open gets a wrong descriptor, file or error, whatever signals there are, whoever
 // is killed, and however busy memsup is. MEMSUP_STORM is how many opens each of the
 // two kinds of programs makes.
