@@ -131,13 +131,12 @@ func refused(err error) bool { return err == syscall.EACCES || err == syscall.EP
 func (p *processes) readAs(uid, gid uint32, pid int, name string) ([]byte, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	dumpable, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_GET_DUMPABLE, 0, 0)
 	syscall.Setfsgid(int(gid))
 	syscall.Setfsuid(int(uid))
 	fd, err := open(p.path(pid, name))
 	syscall.Setfsuid(p.euid)
 	syscall.Setfsgid(p.egid)
-	if dumpable == 1 {
+	if p.dumpable {
 		syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 1, 0)
 	}
 	if err != nil {

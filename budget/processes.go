@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -49,12 +50,16 @@ type processes struct {
 	other []byte
 	euid  int
 	egid  int
+	// dumpable is what this process was at first: at another time another thread may
+	// have other ids for a moment.
+	dumpable bool
 }
 
 func newProcesses(root string) *processes {
+	dumpable, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_GET_DUMPABLE, 0, 0)
 	return &processes{
 		root: root, known: make(map[int]*process), clock: time.Now,
-		buf: make([]byte, 8<<10), euid: os.Geteuid(), egid: os.Getegid(),
+		buf: make([]byte, 8<<10), euid: os.Geteuid(), egid: os.Getegid(), dumpable: dumpable == 1,
 	}
 }
 

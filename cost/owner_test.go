@@ -73,13 +73,15 @@ func dumpable() uintptr {
 func TestWorkerOfAnotherUser(t *testing.T) {
 	w := ofAnother(t)
 	withCaps(t, capDefault, func() {
+		// The child that took other ids to become the worker shared this
+		// process's memory until it executed, and so cleared the flag.
+		syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 1, 0)
 		m := NewMeter("/proc")
 		if _, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", w.pid)); !errors.Is(err, syscall.EACCES) {
 			t.Errorf("the test proves nothing: %v, want EACCES", err)
 		}
-		// The child that took other ids to become the worker shared this
-		// process's memory until it executed, and so cleared the flag.
-		syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 1, 0)
+		// Another thread may have other ids for a moment, too.
+		syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0)
 		idsBefore := ids(t)
 		first := one(t, m, w, 1)
 		w.do("anon 32")

@@ -17,9 +17,13 @@ type procfs struct {
 	buf  []byte
 	euid int
 	egid int
+	// dumpable is what the process was at first: at another time another thread may
+	// have other ids for a moment.
+	dumpable bool
 }
 
 func newProcfs(root string) procfs {
+	dumpable, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_GET_DUMPABLE, 0, 0)
 	return procfs{
 		root: root,
 		dir:  -1,
@@ -27,6 +31,8 @@ func newProcfs(root string) procfs {
 		buf:  make([]byte, 32<<10),
 		euid: syscall.Geteuid(),
 		egid: syscall.Getegid(),
+
+		dumpable: dumpable == 1,
 	}
 }
 
@@ -94,13 +100,12 @@ func (fs *procfs) readOwned(pid int, file string) (b []byte, uid, gid uint32, er
 func (fs *procfs) readAs(uid, gid uint32, pid int, file string) ([]byte, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	dumpable, _, _ := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_GET_DUMPABLE, 0, 0)
 	syscall.Setfsgid(int(gid))
 	syscall.Setfsuid(int(uid))
 	fd, err := fs.open(pid, file)
 	syscall.Setfsuid(fs.euid)
 	syscall.Setfsgid(fs.egid)
-	if dumpable == 1 {
+	if fs.dumpable {
 		syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 1, 0)
 	}
 	if err != nil {
