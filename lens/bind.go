@@ -30,32 +30,44 @@ func (v *View) bind() error {
 	if v.readCPUs(time.Now()); v.online.page != nil {
 		documents = append(documents, &v.cpuinfo, &v.online)
 	}
-	for i, d := range documents {
-		if err := d.bind(fmt.Sprintf("%s/%d", memory, i)); err != nil {
-			for _, d := range documents {
-				d.bound = nil
-			}
-			return err
+	err := v.put(documents, memory)
+	if err != nil {
+		for _, d := range documents {
+			d.bound = nil
 		}
 	}
-	v.cpusAt = time.Time{}
+	return err
+}
+
+// put makes the documents' files in a directory, and binds them. Their texts are made
+// first: this thread sees what is bound, and no longer what the kernel says.
+func (v *View) put(documents []*document, dir string) (err error) {
+	path := func(i int) string { return fmt.Sprintf("%s/%d", dir, i) }
+	for i, d := range documents {
+		if d.bound, err = os.OpenFile(path(i), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0); err != nil {
+			return fmt.Errorf("make a file for %s: %w", d.path, err)
+		}
+		if err := d.bound.Chmod(0o444); err != nil { // whatever the umask
+			return fmt.Errorf("make a file for %s: %w", d.path, err)
+		}
+	}
+	v.memoryAt, v.cpusAt = time.Time{}, time.Time{}
 	for _, d := range documents {
 		v.refresh(d, time.Now())
+	}
+	for i, d := range documents {
+		if err := d.bind(path(i)); err != nil {
+			return fmt.Errorf("bind a file over %s: %w", d.path, err)
+		}
 	}
 	return nil
 }
 
-// bind makes a file at path and binds it over the document's, read-only.
-func (d *document) bind(path string) (err error) {
-	d.bound, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o444)
+// bind binds the file at path over the document's, read-only.
+func (d *document) bind(path string) error {
+	err := unix.Mount(path, d.path, "", unix.MS_BIND, "")
 	if err == nil {
-		err = os.NewSyscallError("mount", unix.Mount(path, d.path, "", unix.MS_BIND, ""))
+		err = unix.Mount("", d.path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	}
-	if err == nil {
-		err = os.NewSyscallError("mount", unix.Mount("", d.path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
-	}
-	if err != nil {
-		return fmt.Errorf("bind a file over %s: %w", d.path, err)
-	}
-	return nil
+	return os.NewSyscallError("mount", err)
 }

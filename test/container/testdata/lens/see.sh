@@ -21,5 +21,5 @@ say 'Ruby, File.read' ruby -e 'puts File.read("/proc/meminfo")[/^MemTotal:\s+(\d
 say 'Node.js, os.totalmem' node -e 'console.log(require("os").totalmem())'
 say 'Go, os.ReadFile' asks meminfo
 say 'Go, sysinfo' asks sysinfo
-say 'processors of /proc/cpuinfo' python3 -c 'print(open("/proc/cpuinfo").read().count("\nprocessor") + 1)'
+say 'processors of /proc/cpuinfo' python3 -c 'print(("\n" + open("/proc/cpuinfo").read()).count("\nprocessor"))'
 say 'CPUs of Python, os.sysconf' python3 -c 'import os; print(os.sysconf("SC_NPROCESSORS_ONLN"))'
