@@ -26,14 +26,23 @@ func (v *View) readCPUs(now time.Time) {
 	if err != nil {
 		return
 	}
-	limited := false
-	if c, err := v.budget.CPU(); err == nil && c.Limited {
-		if cpus := firstCPUs(int((c.Limit + 999) / 1000)); len(cpus) > 0 {
-			limited, info, online = true, only(info, cpus), append(cpuList(cpus), '\n')
-		}
+	v.cpus = v.limitedCPUs()
+	cpus := firstCPUs(v.cpus)
+	limited := len(cpus) > 0
+	if limited {
+		info, online = only(info, cpus), append(cpuList(cpus), '\n')
 	}
 	v.cpuinfo.set(info, limited)
 	v.online.set(online, limited)
+}
+
+// limitedCPUs is the limit rounded up, 0 where nothing limits.
+func (v *View) limitedCPUs() int {
+	c, err := v.budget.CPU()
+	if err != nil || !c.Limited {
+		return 0
+	}
+	return int((c.Limit + 999) / 1000)
 }
 
 // firstCPUs are the first n CPUs of the affinity, nil where it cannot be read.

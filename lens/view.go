@@ -28,6 +28,7 @@ type View struct {
 	memory   budget.Meminfo
 	memoryAt time.Time // zero: never
 	cpusAt   time.Time
+	cpus     int // as many are to be seen; 0: all
 	text     []byte
 	meminfo  document
 	cpuinfo  document
@@ -225,7 +226,11 @@ func (v *View) watched() bool {
 	if v.meminfo.bound == nil && (v.meminfo.page == nil || !v.meminfo.page.held()) {
 		return false
 	}
-	v.refresh(&v.meminfo, time.Now())
+	now := time.Now()
+	v.refresh(&v.meminfo, now)
+	if v.cpuinfo.bound != nil && v.limitedCPUs() != v.cpus { // no open tells
+		v.refresh(&v.cpuinfo, now)
+	}
 	return true
 }
 

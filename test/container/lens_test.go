@@ -171,6 +171,19 @@ func TestLensUsers(t *testing.T) {
 	}
 }
 
+// What is bound follows the limits, of CPU too.
+func TestLensFollows(t *testing.T) {
+	t.Parallel()
+	flags := append(memory("64m"), "--cpus", "1", "--cap-add", "SYS_ADMIN")
+	c := start(t, &lensImage, flags, "--lens", "bind", "--", "sh", "-c", `while sleep 0.1; do echo $(grep -c ^processor /proc/cpuinfo) $(cat /sys/devices/system/cpu/online) $(grep ^MemTotal: /proc/meminfo); done`)
+	c.await(1, `^1 0 MemTotal: 65536 kB$`)
+	if _, err := docker("update", "--cpus", "2", "--memory", "128m", "--memory-swap", "128m", c.id); err != nil {
+		t.Fatal(err)
+	}
+	c.await(1, `^2 0-1 MemTotal: 131072 kB$`)
+	c.stop(143)
+}
+
 // Where a lens cannot be, the worker starts without it, and one line says why.
 func TestNoLens(t *testing.T) {
 	t.Parallel()
