@@ -41,12 +41,13 @@ func (l *Lens) serve(h *handler) {
 		h.answer()
 		h.turn.Add(1)
 	}
+	l.waiting.Add(-1)
 }
 
 const (
 	tooLong = 50 * time.Millisecond // for one answer
 	quiet   = 20                    // of these without a call end the watch
-	atMost  = 16                    // threads that wait
+	atMost  = 16                    // threads that wait at one time
 )
 
 // relieve starts a thread that answers in place of one that takes too long. Who
@@ -55,16 +56,16 @@ const (
 // a time, because two would take turns, and switching between them took 21 µs in
 // place of 11. It looks after it only while there are calls.
 func (l *Lens) relieve(h *handler) {
-	waiting, idle := 0, 0
+	idle := 0
 	for seen := h.turn.Load(); ; {
 		time.Sleep(tooLong)
 		now := h.turn.Load()
 		switch {
 		case now != seen:
 			idle = 0
-		case now%2 == 1 && waiting < atMost:
+		case now%2 == 1 && l.waiting.Load() < atMost:
 			h.relieved.Store(true)
-			waiting++
+			l.waiting.Add(1)
 			h = &handler{lens: l}
 			now = 0
 			go l.serve(h)
@@ -74,7 +75,9 @@ func (l *Lens) relieve(h *handler) {
 		if seen = now; idle == quiet {
 			idle = 0
 			l.unwatched.Store(true)
-			<-l.watch
+			if h.turn.Load() == now || !l.unwatched.CompareAndSwap(true, false) { // or it began just now
+				<-l.watch
+			}
 		}
 	}
 }

@@ -58,6 +58,7 @@ type Lens struct {
 	listener int
 	patient  bool // no signal ends a call that is being answered
 	runs     chan func()
+	waiting  atomic.Int32 // threads that were relieved and are not done
 	// unwatched tells that nobody looks whether an answer takes too long; what is
 	// sent to watch ends that.
 	unwatched atomic.Bool

@@ -265,6 +265,19 @@ var verbs = map[string]func([]string) string{
 		return "done"
 	},
 	"close": func([]string) string { return said(unix.Close(held)) },
+	// slow keeps a name in memory back until another open was answered.
+	"slow": func(w []string) string {
+		times, err := strconv.Atoi(w[0])
+		if err != nil {
+			return err.Error()
+		}
+		for range times {
+			if err := slow(); err != nil {
+				return err.Error()
+			}
+		}
+		return "done"
+	},
 	// opens opens the file so many times, and wants the same descriptor each time.
 	"opens": func(w []string) string {
 		times, err := strconv.Atoi(w[0])
@@ -299,6 +312,60 @@ var verbs = map[string]func([]string) string{
 		at, err := unix.Seek(held, 0, io.SeekCurrent)
 		return fmt.Sprint(at, " ", said(err))
 	},
+}
+
+// slow has memsup wait for the memory with a name (userfaultfd(2)) until another open
+// was answered.
+func slow() error {
+	number, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	faults := int(number)
+	defer unix.Close(faults)
+	page := os.Getpagesize()
+	m, err := unix.Mmap(-1, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	defer unix.Munmap(m)
+	name := append([]byte("/proc/meminfo"), make([]byte, page)...)
+	at := uint64(uintptr(unsafe.Pointer(&m[0])))
+	const ( // linux/userfaultfd.h
+		hello, register, fill = 0xc018aa3f, 0xc020aa00, 0xc028aa03
+		version, missing      = 0xaa, 1
+	)
+	api, area := [3]uint64{version}, [4]uint64{at, uint64(page), missing}
+	if _, errno := ioctl(faults, hello, unsafe.Pointer(&api)); errno != 0 {
+		return errno
+	}
+	if _, errno := ioctl(faults, register, unsafe.Pointer(&area)); errno != 0 {
+		return errno
+	}
+	opened := make(chan string)
+	go func() {
+		dir := unix.AT_FDCWD
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(at), unix.O_RDONLY, 0, 0, 0)
+		if errno != 0 {
+			opened <- errno.Error()
+			return
+		}
+		opened <- firstLine(int(fd), nil)
+	}()
+	if _, err := unix.Read(faults, make([]byte, 32)); err != nil { // memsup waits
+		return err
+	}
+	if got := firstLine(unix.Open("/proc/meminfo", unix.O_RDONLY, 0)); got != inside {
+		return errors.New("the other one opens " + got)
+	}
+	copied := [5]uint64{at, uint64(uintptr(unsafe.Pointer(&name[0]))), uint64(page)}
+	if _, errno := ioctl(faults, fill, unsafe.Pointer(&copied)); errno != 0 {
+		return errno
+	}
+	if got := <-opened; got != inside {
+		return errors.New("it opens " + got)
+	}
+	return nil
 }
 
 var held int
@@ -532,6 +599,17 @@ func TestStopped(t *testing.T) {
 			_ = cmd.Process.Signal(unix.SIGCONT)
 			stops++
 		}
+	}
+}
+
+// TestSlow: whose memory is kept back holds nobody up, however often.
+func TestSlow(t *testing.T) {
+	l, _ := opened(t, Exact)
+	p := begin(t, l)
+	if got := p.do("slow %d", atMost+1); got == "operation not permitted" {
+		t.Skip("userfaultfd(2) is for root")
+	} else if got != "done" {
+		t.Error(got)
 	}
 }
 
