@@ -6,6 +6,7 @@ import (
 	"path"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,7 +206,7 @@ func (h *handler) wanted() (d *document, flags uint64) {
 		var how unix.OpenHow
 		read := unsafe.Slice((*byte)(unsafe.Pointer(&how)), unsafe.Sizeof(how))
 		if c.args[3] < uint64(len(read)) || h.move(false, c.args[2], read) < len(read) ||
-			how.Resolve != 0 || how.Flags&uint64(h.lens.machine.notPlain()) != 0 {
+			how.Resolve|how.Mode != 0 || how.Flags&uint64(h.lens.machine.notPlain()) != 0 {
 			return nil, 0
 		}
 		flags = how.Flags
@@ -249,8 +250,21 @@ func (h *handler) means(d *document, at int32, name string) bool {
 	if name != d.path && path.Clean(name) != d.path {
 		return false
 	}
-	root, err := os.Readlink(task + "/root")
-	return err != nil || root == "/" // another user's cannot be asked
+	if root, err := os.Readlink(task + "/root"); err == nil && root != "/" { // another user's cannot be asked
+		return false
+	}
+	return !strings.Contains(name, "..") || same(task+"/root"+name, d.path)
+}
+
+// same tells whether two names are one file's: what is above a directory is the
+// kernel's to say where a link leads there, or nothing is there.
+func same(name, other string) bool {
+	a, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(other)
+	return err == nil && os.SameFile(a, b)
 }
 
 // move copies between buf and the memory of who asked, and tells how many bytes: all

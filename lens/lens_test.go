@@ -128,6 +128,9 @@ var verbs = map[string]func([]string) string{
 	"openat2": func(w []string) string {
 		return firstLine(unix.Openat2(unix.AT_FDCWD, w[0], &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC}))
 	},
+	"openmode": func(w []string) string {
+		return firstLine(unix.Openat2(unix.AT_FDCWD, w[0], &unix.OpenHow{Flags: unix.O_RDONLY, Mode: 0o600}))
+	},
 	"chdir": func(w []string) string { return said(unix.Chdir(w[0])) },
 	"sysinfo": func([]string) string {
 		var info unix.Sysinfo_t
@@ -454,6 +457,7 @@ func TestWide(t *testing.T) {
 	for _, verb := range []string{"plain", "cloexec", "openat2"} {
 		p.want(inside, "%s /proc/meminfo", verb)
 	}
+	p.want("invalid argument", "openmode /proc/meminfo") // a mode is for O_CREAT
 	if got := p.do("flags"); !strings.HasPrefix(got, "0 0 bad file descriptor, ") || !strings.Contains(got, "1 0 bad file descriptor") {
 		t.Errorf("flags of the descriptor: %s", got)
 	} else if os.Geteuid() == 0 && strings.Count(got, "operation not permitted") != 2 {
@@ -478,6 +482,19 @@ func TestNames(t *testing.T) {
 	p.want("done", "chdir /tmp")
 	p.want("no such file or directory", "plain meminfo")
 	p.want(inside, "plain ../proc/meminfo")
+
+	dir := t.TempDir()
+	up := strings.Repeat("/..", strings.Count(dir, "/")+1)
+	if err := os.MkdirAll(dir+"/deep"+strings.Repeat("/deeper", strings.Count(up, "/")), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("deep"+strings.Repeat("/deeper", strings.Count(up, "/")), dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	p.want(inside, "plain %s/deep%s/proc/meminfo", dir, up)
+	p.want("no such file or directory", "plain %s/link%s/proc/meminfo", dir, up)
+	p.want("no such file or directory", "plain /nowhere/../proc/meminfo")
+	p.want("not a directory", "plain /etc/passwd/../../proc/meminfo")
 }
 
 // TestRefused: what the kernel refuses it still does, with its own error.
