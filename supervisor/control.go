@@ -79,6 +79,9 @@ func places() []string {
 // That none can is one line of log and no more.
 func (s *supervisor) openControl() {
 	path := s.c.Control
+	if path == "off" {
+		return
+	}
 	candidates := []string{path}
 	if path == "" {
 		candidates = places()
