@@ -45,7 +45,7 @@ type Config struct {
 	Color  bool // coloured prefixes
 
 	// Control is the path of the control socket. Empty takes the first place
-	// of the default list that can be used.
+	// of the default list that can be used, and off is no socket.
 	Control string
 
 	// RuntimeMetrics is how often lines of memory and load are written to
