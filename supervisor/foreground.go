@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +24,9 @@ type Foreground struct {
 	Groups    []int    `json:"groups"` // supplementary
 	// Settings are the type's own, which come before these.
 	Settings *spawn.Settings `json:"settings"`
-	// Lens are the arguments of memsup in front of Argv where the type has a lens.
-	Lens []string `json:"lens,omitempty"`
+	// Lens is the mode of the type's lens, and Limit is Config.Limit, which it is told.
+	Lens  string `json:"lens,omitempty"`
+	Limit int64  `json:"limit,omitempty"`
 	// OOMScoreAdj is what a worker of the type has (proc(5)).
 	OOMScoreAdj int `json:"oom_score_adj"`
 }
@@ -68,11 +68,7 @@ func (s *supervisor) foreground(q *foregroundRequest) (*Foreground, error) {
 		UID: unix.Geteuid(), GID: unix.Getegid(), Settings: t.Settings, OOMScoreAdj: min(s.oomScoreOf(t), 1000),
 	}
 	if t.Lens != lens.Off {
-		f.Lens = []string{"lens", "--mode", t.Lens.String()}
-		if s.c.Limit > 0 {
-			f.Lens = append(f.Lens, "--limit", strconv.FormatInt(s.c.Limit, 10))
-		}
-		f.Lens = append(f.Lens, "--")
+		f.Lens, f.Limit = t.Lens.String(), s.c.Limit
 	}
 	f.Groups, _ = unix.Getgroups()
 	if f.Directory, err = unix.Getwd(); err != nil || !strings.HasPrefix(f.Directory, "/") {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/memsup/memsup/lens"
 	"github.com/memsup/memsup/spawn"
 	"github.com/memsup/memsup/supervisor"
 )
@@ -40,7 +41,10 @@ func execCommand(status *int) *cobra.Command {
 				f, err = c.Exec(cmd.Context(), typ, args, force)
 			}
 			if err == nil {
-				err = become(f)
+				*status, err = become(f)
+			}
+			if err == nil {
+				return nil
 			}
 			err = fmt.Errorf("cannot exec %s: %w", typ, err)
 			if e := (*spawn.Error)(nil); errors.As(err, &e) {
@@ -57,8 +61,10 @@ func execCommand(status *int) *cobra.Command {
 	return cmd
 }
 
-// become makes this process the worker. It returns only where that cannot be.
-func become(f *supervisor.Foreground) error {
+// become makes this process the worker, or where the type has a lens the one who
+// answers the worker, and ends with its status: it needs what the worker's user and
+// limits may keep from it.
+func become(f *supervisor.Foreground) (status int, err error) {
 	// As a worker's; where the caller's own is higher already it stays so.
 	own, _ := os.ReadFile("/proc/self/oom_score_adj")
 	if n, err := strconv.Atoi(strings.TrimSpace(string(own))); err == nil && n < f.OOMScoreAdj {
@@ -73,12 +79,12 @@ func become(f *supervisor.Foreground) error {
 			err = syscall.Setresuid(f.UID, f.UID, f.UID)
 		}
 		if err != nil {
-			return fmt.Errorf("become user %d: %w", f.UID, err)
+			return 0, fmt.Errorf("become user %d: %w", f.UID, err)
 		}
 	}
 	if f.Directory != "" {
 		if err := os.Chdir(f.Directory); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	env := f.Env
@@ -86,13 +92,13 @@ func become(f *supervisor.Foreground) error {
 		env = slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "TERM=") })
 		env = append(env, "TERM="+term)
 	}
-	argv := f.Argv
-	if len(f.Lens) > 0 {
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		argv = slices.Concat([]string{self}, f.Lens, argv)
+	if f.Lens == "" {
+		return 0, spawn.Become(f.Argv, env, f.Settings)
 	}
-	return spawn.Become(argv, env, f.Settings)
+	t := onlyCommand(f.Argv)[0]
+	t.Settings = f.Settings
+	if t.Lens, err = lens.Parse(f.Lens); err != nil {
+		return 0, err
+	}
+	return throughLens(t, env, f.Limit), nil
 }

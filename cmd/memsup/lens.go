@@ -37,17 +37,7 @@ func lensCommand(status *int) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("cannot lens: %w", err)
 			}
-			t.StopSignal = unix.SIGTERM
-			*status = supervisor.Run(&supervisor.Config{
-				Version:   versionName(),
-				Command:   &supervisor.Command{},
-				Types:     []supervisor.Type{t},
-				Env:       os.Environ(),
-				Limit:     limit,
-				Grace:     8 * time.Second,
-				Control:   "off",
-				Subreaper: true,
-			})
+			*status = throughLens(t, os.Environ(), limit)
 			return nil
 		},
 	}
@@ -55,4 +45,19 @@ func lensCommand(status *int) *cobra.Command {
 	cmd.Flags().StringVar(&mode, "mode", mode, "how much is answered")
 	addFlags(cmd.Flags(), given, "config", "limit")
 	return cmd
+}
+
+// throughLens runs one command that has a lens, and returns its status.
+func throughLens(t supervisor.Type, env []string, limit int64) int {
+	t.StopSignal = unix.SIGTERM
+	return supervisor.Run(&supervisor.Config{
+		Version:   versionName(),
+		Command:   &supervisor.Command{},
+		Types:     []supervisor.Type{t},
+		Env:       env,
+		Limit:     limit,
+		Grace:     8 * time.Second,
+		Control:   "off",
+		Subreaper: true,
+	})
 }
