@@ -126,6 +126,11 @@ func TestHeld(t *testing.T) {
 	for p.do("again") != "MemTotal:          32768 kB" { // until the test's own deadline
 		continue
 	}
+	v.Budget().SetLimit(0)
+	for p.do("again") == "MemTotal:          32768 kB" {
+		continue
+	}
+	p.want(p.do("again"), "plain /proc/meminfo")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.meminfo.page.held() {

@@ -252,16 +252,17 @@ func (d *document) length() int {
 
 // set makes text the document's: in place, where who holds it open sees it, or where
 // the length differs in a new page, for those who open it from then on. Where
-// nothing limits, nothing is handed out. It tells whether there is something.
+// nothing limits, nothing is handed out, but who holds it open sees that, too. It
+// tells whether there is something.
 func (d *document) set(text []byte, limited bool) bool {
 	if d.bound != nil {
 		if _, err := d.bound.WriteAt(text, 0); err == nil {
 			_ = d.bound.Truncate(int64(len(text)))
 		}
 	}
-	if limited && d.page != nil && len(d.page.memory) == len(text) {
+	if d.page != nil && len(d.page.memory) == len(text) {
 		copy(d.page.memory, text)
-		return true
+		return limited
 	}
 	if d.page != nil {
 		d.page.close()
