@@ -181,6 +181,31 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+// TestNoPage: where no text can be handed out, sysinfo(2) is the host's as well.
+func TestNoPage(t *testing.T) {
+	l, _ := opened(t, Exact)
+	p := begin(t, l)
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 0, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	host, said := p.do("plain /proc/meminfo"), p.do("sysinfo")
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if want := outside(t); host != want {
+		t.Errorf("%s, not %s", host, want)
+	}
+	if said == info {
+		t.Errorf("sysinfo(2) alone is answered: %s", said)
+	}
+	p.want(inside, "plain /proc/meminfo")
+	p.want(info, "sysinfo")
+}
+
 func TestNothingLimits(t *testing.T) {
 	v, err := NewView()
 	if err != nil {

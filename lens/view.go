@@ -141,11 +141,12 @@ func (v *View) open(d *document, now time.Time) (fd int, ok bool) {
 }
 
 // sysinfo is the answer to sysinfo(2) by the picture that /proc/meminfo is made of.
-// The load and what the kernel may add one day are the host's.
+// The load and what the kernel may add one day are the host's. There is none where that
+// file's text is not to be had: tools that mix both would show nonsense.
 func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.readMemory(now) != nil || !v.memory.Limited || unix.Sysinfo(&info) != nil {
+	if !v.refresh(&v.meminfo, now) || unix.Sysinfo(&info) != nil {
 		return info, false
 	}
 	m := &v.memory
