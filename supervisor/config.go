@@ -80,6 +80,9 @@ type Command struct {
 	// memory is read, no environment added, no control socket, no logging of
 	// memsup's own.
 	Bare bool
+	// Given starts the command with Config.Env and nothing else: another memsup made
+	// it for this command.
+	Given bool
 	// Session starts the command in a session of its own (dumb-init), not
 	// only in a process group (tini).
 	Session bool

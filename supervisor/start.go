@@ -169,7 +169,7 @@ var Served = [...]string{
 
 // environment is the worker's environment at this moment.
 func (s *supervisor) environment(w *worker) ([]string, error) {
-	if c := s.c.Command; c != nil && c.Bare {
+	if c := s.c.Command; c != nil && (c.Bare || c.Given) {
 		return s.c.Env, nil
 	}
 	t := w.typ

@@ -100,5 +100,5 @@ func become(f *supervisor.Foreground) (status int, err error) {
 	if t.Lens, err = lens.Parse(f.Lens); err != nil {
 		return 0, err
 	}
-	return throughLens(t, env, f.Limit), nil
+	return throughLens(t, &supervisor.Command{Given: true}, env, f.Limit), nil
 }

@@ -37,7 +37,7 @@ func lensCommand(status *int) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("cannot lens: %w", err)
 			}
-			*status = throughLens(t, os.Environ(), limit)
+			*status = throughLens(t, &supervisor.Command{}, os.Environ(), limit)
 			return nil
 		},
 	}
@@ -48,11 +48,11 @@ func lensCommand(status *int) *cobra.Command {
 }
 
 // throughLens runs one command that has a lens, and returns its status.
-func throughLens(t supervisor.Type, env []string, limit int64) int {
+func throughLens(t supervisor.Type, c *supervisor.Command, env []string, limit int64) int {
 	t.StopSignal = unix.SIGTERM
 	return supervisor.Run(&supervisor.Config{
 		Version:   versionName(),
-		Command:   &supervisor.Command{},
+		Command:   c,
 		Types:     []supervisor.Type{t},
 		Env:       env,
 		Limit:     limit,
