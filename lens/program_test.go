@@ -364,7 +364,7 @@ func serve() {
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "LENS_PROGRAM=1")
-	cmd.Stdin = strings.NewReader("opens 10000\n")
+	cmd.Stdin = strings.NewReader("opens 2000\n")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	l.Run(func() { err = cmd.Start() })
 	if err == nil {
