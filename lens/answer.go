@@ -287,7 +287,11 @@ func (h *handler) move(writes bool, address uint64, buf []byte) int {
 // process of that user might send signals.
 func (h *handler) access(writes bool, address uint64, buf []byte) (int, error) {
 	if h.byFile || h.now != h.own {
-		fd, err := unix.Open(h.task()+"/mem", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		how := unix.O_RDONLY
+		if writes {
+			how = unix.O_RDWR
+		}
+		fd, err := unix.Open(h.task()+"/mem", how|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return 0, err
 		}
