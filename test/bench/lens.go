@@ -40,7 +40,8 @@ var commands = []struct {
 const without = "no lens"
 
 // lensCosts times commands that see through a lens in turns with the same ones that
-// do not. A shell counts, so that the lens's own start is not in it.
+// do not, under memsup all of them. A shell counts, so that memsup's own start is not
+// in it.
 func lensCosts(e extent, memsup, dir string) (*table, error) {
 	t := newTable(without)
 	if err := os.WriteFile(filepath.Join(dir, "source.c"), []byte("#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return printf(\"%d\\n\", rand()) < 0; }\n"), 0o644); err != nil {
@@ -62,13 +63,13 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 			name, _, _ = strings.Cut(name, " -O1")
 			rows = append(rows, t.row(fmt.Sprintf("`%s`, %s, ms", name, m.name), within(without, most)))
 		}
-		for i := range e.lens {
+		for i := range e.lens + 1 {
 			ns := make([]float64, 1+len(modes))
 			for j := range ns {
 				k := (i + j) % len(ns)
-				argv := []string{"sh", "-c", script}
+				argv := []string{memsup, "--control", "off", "--", "sh", "-c", script}
 				if k > 0 {
-					argv = append([]string{memsup, "lens", "--mode", modes[k-1].name, "--limit", "64MiB", "--"}, argv...)
+					argv = []string{memsup, "lens", "--mode", modes[k-1].name, "--limit", "64MiB", "--", "sh", "-c", script}
 				}
 				out, err := clean(exec.Command(argv[0], argv[1:]...))
 				if err != nil {
@@ -77,6 +78,9 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 				if ns[k], err = strconv.ParseFloat(out, 64); err != nil {
 					return nil, err
 				}
+			}
+			if i == 0 { // files come from a disk
+				continue
 			}
 			for k, r := range rows {
 				r.add("memsup", ns[k+1]/1e6/float64(c.times))
