@@ -271,6 +271,8 @@ func TestProcessOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to have a process of another user")
 	}
+	runtime.LockOSThread() // the thread that starts it outlives it, and is not one of those below
+	defer runtime.UnlockOSThread()
 	cmd := exec.Command("sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1000, Gid: 1001}, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
