@@ -45,6 +45,10 @@ func (b *candidate) offer(l *look, i int, measure int64) {
 	}
 }
 
+// loading is how long a worker may load yet what it serves with after it said that it
+// is ready, as gunicorn's do. Longer is too long for one that takes all that there is.
+const loading = 3 * time.Second
+
 // grower is the worker to recycle because memory goes, and the rate at which it
 // does; -1 where none is. A ready worker that is seen to cause it comes first,
 // then one that is starting, which is spared until it reaches into the reserve,
@@ -80,7 +84,7 @@ func (s *State) grower(l *look, low bool) (worker int, rate float64) {
 				grown.offer(l, i, size-expected)
 			}
 		case cause <= 0:
-		case !low && l.now-w.Since < lasting && l.available >= l.reserve:
+		case !low && l.now-w.Since < loading && l.available >= l.reserve:
 			// It said that it is ready, and loads yet what it serves with.
 		case float64(w.Growth) >= cause/4:
 			growing.offer(l, i, w.Growth)
