@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,7 +54,6 @@ func TestExact(t *testing.T) {
 	p.want(outside(t), "cloexec /proc/meminfo")
 	p.want(outside(t), "openat2 /proc/meminfo")
 	p.want(info, "sysinfo")
-	p.want("they agree", "agree")
 	p.want("no such file or directory", "plain /proc/meminfo2")
 	p.want("no such file or directory", "plain /nowhere/meminfo")
 }
@@ -102,6 +102,26 @@ func TestNames(t *testing.T) {
 	p.want("no such file or directory", "plain %s/link%s/proc/meminfo", dir, up)
 	p.want("no such file or directory", "plain /nowhere/../proc/meminfo")
 	p.want("not a directory", "plain /proc/version/../../proc/meminfo")
+}
+
+// TestAgree: sysinfo(2) and /proc/meminfo say the same, where what is free and what is
+// available differ: the limit is above what is used.
+func TestAgree(t *testing.T) {
+	l, v := opened(t, Exact)
+	m, err := v.Budget().Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Budget().SetLimit(m.HostTotal / 2)
+	v.mu.Lock()
+	v.memoryAt = time.Time{} // the picture of the limit before
+	err = v.readMemory(time.Now())
+	differ := v.memory.MemFree != v.memory.MemAvailable && v.memory.MemFree > 0
+	v.mu.Unlock()
+	if err != nil || !differ {
+		t.Skipf("what is free and what is available are the same here (%v)", err)
+	}
+	begin(t, l).want("they agree", "agree")
 }
 
 // TestRefused: what the kernel refuses it still does, with its own error.

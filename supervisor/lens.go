@@ -15,15 +15,13 @@ import (
 // the first worker starts that has it, and stays.
 type lenses struct {
 	view   *lens.View
-	opened [len(modes)]*lens.Lens
-	failed [len(modes)]bool
+	opened [lens.Bind + 1]*lens.Lens // by their modes
+	failed [lens.Bind + 1]bool
 	stay   string // the cgroup that is memsup's own, where workers have others
 
 	mu         sync.Mutex
 	processors int
 }
-
-var modes = [...]lens.Mode{lens.Off, lens.Exact, lens.Wide, lens.Bind}
 
 // fork starts a process of the type's. Where there is no lens to be had it starts
 // without.
