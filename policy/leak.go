@@ -7,23 +7,23 @@ import (
 
 // recycleLeak replaces a worker that has grown beyond what it was when it was
 // warm, and keeps growing, once what is available comes within a quarter of the
-// reserve to it: all the others stay, and the number of workers as well. It is one
+// reserve to it, or as near as the others leak in the meantime: all the others stay,
+// and the number of workers as well. It does so before that where one more would fit
+// beside younger ones, and the others do not leak as fast as they are replaced. It is one
 // at a time, and the next goes when the one before is ready and memory is near the
 // reserve again, so that workers that were started together do not go together.
 // Where memory is low, three quarters of the reserve have to be free with what it
 // gives back, and where memory ends sooner, it has to be half the reserve at least:
 // else one worker too many runs.
 func (s *State) recycleLeak(l *look, low bool) bool {
-	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || plus(l.free(), l.passing) >= l.reserve/4*5 || l.free() < 0 {
+	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
 	}
 	best := none()
 	for i := range l.o.Workers {
-		w := &l.o.Workers[i]
-		if w.Phase != Ready || !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
+		if w := &l.o.Workers[i]; !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
-		}
-		if gain := s.gain(w, &s.tracks[i], l.now, low); gain > 0 {
+		} else if gain := s.gain(w, &s.tracks[i], l.now, low); gain > 0 {
 			best.offer(l, i, gain)
 		}
 	}
@@ -32,18 +32,39 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 		return false
 	}
 	w, k := &l.o.Workers[i], &s.tracks[i]
-	if t := &s.types[w.Type]; t.live < t.wanted {
-		return false
-	}
+	t := &s.types[w.Type]
+	leaked := t.meanwhile()
+	near := plus(l.free(), l.passing) < plus(l.reserve, max(l.reserve/4, min(l.reserve/2, leaked)))
 	switch {
+	case t.live < t.wanted:
+		return false
 	case low && plus(l.free(), best.most) < l.reserve/4*3:
 		return false
 	case l.ends(l.rest(l.net), 2*warning(w)) && best.most < l.reserve/2:
 		return false
+	case !near && (!t.fast() || t.block.why != noRoom || best.most <= leaked || !s.fitsYounger(l, w.Type)):
+		return false
 	}
-	s.recycle(l, i, fmt.Sprintf("%s available, near the reserve of %s; %s grew by %s since it was warm, lately %s an hour, for %s",
-		size(l.free()), size(l.reserve), s.name(l, w), size(best.most), size(int64(k.rise()*3600)), period(l.now-k.ready)))
+	because := t.block.String() + " for one more"
+	if near {
+		because = fmt.Sprintf("%s available, near the reserve of %s", size(l.free()), size(l.reserve))
+	}
+	s.recycle(l, i, fmt.Sprintf("%s; %s grew by %s since it was warm, lately %s an hour, for %s",
+		because, s.name(l, w), size(best.most), size(int64(k.rise()*3600)), period(l.now-k.ready)))
 	return true
+}
+
+// fitsYounger says whether one more worker of a type would fit if those that have grown
+// enough to be replaced for it were as large as their kind is at the mean.
+func (s *State) fitsYounger(l *look, kind int) bool {
+	t := &s.types[kind]
+	cost, _ := s.Cost(kind)
+	return plus(s.spare(l), -plus(l.coming-max(0, t.coming), t.coming)) >= plus(cost, l.reserve)
+}
+
+// meanwhile is what the workers of a type leak while one of them is replaced.
+func (t *typeState) meanwhile() int64 {
+	return bytes(int64(float64(t.rise.middle) * float64(t.ready) * time.Duration(t.away.middle).Seconds()))
 }
 
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
@@ -51,16 +72,22 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 // a cache, or its allocator's holes, and another one would grow as fast. Where memory is
 // low, so that one fewer would run, half as much is worth it, in half the time.
 func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
-	t := &s.types[w.Type]
+	if w.Phase != Ready || !s.has(w.Type) {
+		return 0
+	}
+	t, age := &s.types[w.Type], now-k.ready
+	if leaky := k.leaky || age < proof && t.fast(); !leaky { // a young one as an older one did
+		return 0
+	}
 	base := max(t.base(), k.fresh)
 	least, worth, gain := t.shortestLife(base), t.worth(base), k.keeps()-base
 	if low {
 		least, worth = least/2, worth/2
 	}
-	if !k.leaky || now-k.ready < least {
+	if age < least {
 		return 0
 	}
-	slows := now-k.ready >= 30*time.Minute && k.rise()*(now-k.ready).Seconds() < float64(gain)*2/3
+	slows := age >= 30*time.Minute && k.rise()*age.Seconds() < float64(gain)*2/3
 	if gain < worth || slows {
 		return 0
 	}

@@ -69,7 +69,12 @@ func (s *State) observe(c *Config, o *Observation) look {
 				l.fresh = plus(l.fresh, cost)
 			}
 		case Ready:
-			l.coming = plus(l.coming, s.coming(w, &s.tracks[i]))
+			t := &s.types[w.Type]
+			t.coming = plus(t.coming, s.coming(w, &s.tracks[i]))
+			if gain := s.gain(w, &s.tracks[i], l.now, false); gain > 0 && !c.Types[w.Type].NoRecycle {
+				// It is replaced, and makes up for one that has not grown yet.
+				t.coming = plus(t.coming, t.worth(t.base())-gain)
+			}
 			l.filling = plus(l.filling, s.filling(w, &s.tracks[i], l.now))
 			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
 			if leaks(w, l.now) {
@@ -80,6 +85,9 @@ func (s *State) observe(c *Config, o *Observation) look {
 			l.returning = plus(l.returning, bytes(w.Cost))
 			l.leaving += float64(bytes(w.Growth))
 		}
+	}
+	for i := range s.types {
+		l.coming = plus(l.coming, max(0, s.types[i].coming))
 	}
 	l.planned = plus(l.available, -plus(l.owed, s.missing()))
 	if ended || s.looks == 0 || l.limit != s.history.limit {
@@ -171,7 +179,7 @@ func (s *State) learnCeiling(o *Observation) {
 func (s *State) count(o *Observation) {
 	for i := range s.types {
 		t := &s.types[i]
-		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest = 0, 0, 0, 0, 0, 0
+		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming = 0, 0, 0, 0, 0, 0, 0
 	}
 	for i := range o.Workers {
 		w := &o.Workers[i]

@@ -67,9 +67,12 @@ type typeState struct {
 
 	live, ready, starting, lowest int
 	stopping, extra               int
+	coming                        int64 // to those that are ready
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
+	proved                        recent // rise of those that were ready for proof
+	away                          recent // ns from its start until it was ready, and to stop
 	peak                          int64
 	spikes                        spikes
 	release                       int
@@ -151,7 +154,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
-			t.spikes = spikes{}
+			t.spikes, t.proved, t.away = spikes{}, recent{}, recent{}
 		}
 		if !o.OOMGroup {
 			t.below = 0

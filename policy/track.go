@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // track is what is remembered of one worker while it lives. A worker's cost
 // goes up and down with what it does: the least of a while tells what it keeps.
@@ -35,9 +38,13 @@ const (
 	// briefest is the shortest life of a worker that is replaced for its leak: those of
 	// all ages live twice as long.
 	briefest = 5 * time.Minute
-	// hasty is the shortest life of one that leaks so fast that it grows by a third
-	// in less than the briefest: more workers fit, and a start is a small part of it.
-	hasty = 2 * time.Minute
+	// proof is how long a worker must have been ready to show a leak, and not a cache
+	// that fills, by each of four periods.
+	proof = 4 * time.Minute
+	// hasty is the shortest life of one that grows by a third in less than the
+	// briefest, and hastiest that of one whose kind was proved to leak so fast: more
+	// workers fit, and a start is a small part of it.
+	hasty, hastiest = 2 * time.Minute, time.Minute
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )
@@ -187,6 +194,7 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 		if !k.settled && o.Now-k.ready >= shortest {
 			k.settled = true
 			t.fresh.add(k.fresh)
+			t.away.add(int64(min(max(k.ready-w.Since, 0), warm) + min(max(w.StopTime, 0), warm)))
 		}
 		if !k.filled && o.Now-k.ready >= filling {
 			k.filled = true
@@ -203,6 +211,9 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 		t.spikes.look(o.Now, bytes(w.Cost)-k.keeps())
 		if k.judged {
 			t.rise.add(k.leak())
+			if o.Now-k.ready >= proof {
+				t.proved.add(k.leak())
+			}
 		}
 	}
 	ended = len(s.tracks) > len(o.Workers)
@@ -271,9 +282,17 @@ func (t *typeState) expected() (cost int64, known bool) {
 	return base + t.worth(base), true
 }
 
-// base is what a worker that leaks has beside its leak.
+// base is what a worker that leaks has beside its leak: when it was ready, or after a
+// minute, or five, without what it leaks in that time.
 func (t *typeState) base() int64 {
-	return max(t.fresh.middle, t.warm.middle-bytes(t.rise.middle*int64(warm.Seconds())))
+	leaked := func(in time.Duration) int64 { return bytes(t.rise.middle * int64(in.Seconds())) }
+	return max(t.fresh.middle, t.fresh.middle+t.filled.middle-leaked(filling), t.warm.middle-leaked(warm))
+}
+
+// fast says whether workers grow by a third in the briefest life, as most of those
+// showed that were old enough to.
+func (t *typeState) fast() bool {
+	return t.proved.middle > 0 && t.proved.middle*int64(briefest.Seconds()) >= t.base()/3
 }
 
 // worth is how much a worker must have grown by to be replaced for it: a sixteenth,
@@ -282,13 +301,20 @@ func (t *typeState) worth(base int64) int64 {
 	return max(2*mib, base/16, bytes(t.rise.middle*int64(t.shortestLife(base).Seconds())))
 }
 
-// shortestLife is that of a worker which is replaced for its leak.
+// shortestLife is that of a worker which is replaced for its leak. A worker of size B
+// that leaks L and is away for c when it is replaced leaves room for most work if it
+// lives for the root of 2cB/L, where starts cost as much as growth.
 func (t *typeState) shortestLife(base int64) time.Duration {
 	if t.rise.middle <= 0 {
 		return briefest
 	}
-	third := time.Duration(base/3/t.rise.middle) * time.Second
-	return min(briefest, max(hasty, third))
+	doubles := time.Duration(base/t.rise.middle) * time.Second // B/L
+	if !t.fast() {
+		return min(briefest, max(hasty, doubles/3))
+	}
+	away := time.Duration(max(t.away.middle, int64(time.Second)))
+	half := time.Duration(math.Sqrt(away.Seconds()*doubles.Seconds()/2) * float64(time.Second))
+	return min(briefest, max(hastiest, half))
 }
 
 // Costs is what is known of a type's cost in bytes, zero where nothing is: of a
