@@ -308,13 +308,13 @@ func (t *typeState) shortestLife(base int64) time.Duration {
 	if t.rise.middle <= 0 {
 		return briefest
 	}
-	doubles := time.Duration(base/t.rise.middle) * time.Second // B/L
-	if !t.fast() {
-		return min(briefest, max(hasty, doubles/3))
+	doubles, least := float64(base)/float64(t.rise.middle), hasty // B/L in seconds
+	life := doubles / 3
+	if t.fast() {
+		away := max(time.Duration(t.away.middle), time.Second).Seconds()
+		life, least = math.Sqrt(away*doubles/2), hastiest
 	}
-	away := time.Duration(max(t.away.middle, int64(time.Second)))
-	half := time.Duration(math.Sqrt(away.Seconds()*doubles.Seconds()/2) * float64(time.Second))
-	return min(briefest, max(hastiest, half))
+	return max(least, time.Duration(min(life, briefest.Seconds())*float64(time.Second)))
 }
 
 // Costs is what is known of a type's cost in bytes, zero where nothing is: of a
