@@ -117,6 +117,21 @@ func TestActuatorLeak(t *testing.T) {
 	c.stop(0)
 }
 
+// What a master forks sees through the lens of its type, as the master does.
+func TestActuatorLens(t *testing.T) {
+	t.Parallel()
+	c := start(t, &preforkImage, memory("192m"), "--lens", "wide", "--scale", "gunicorn=2", "gunicorn")
+	c.steady(patience, "gunicorn", func(n int) bool { return n == 2 })
+	address := "http://" + c.inspect("{{.NetworkSettings.IPAddress}}") + ":8080"
+	for range 8 {
+		if _, err := get(address + "/meminfo"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.await(8, `^sees MemTotal: +196608 kB$`)
+	c.stop(0)
+}
+
 // A worker that the kernel kills is named, unless memsup was as fast, and its
 // master and its siblings go on.
 func TestActuatorKilled(t *testing.T) {

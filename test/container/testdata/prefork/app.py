@@ -13,6 +13,8 @@ def app(environ, start_response):
         LEAKED.append(os.urandom(LEAK))
     if environ["PATH_INFO"] == "/eat":
         LEAKED.append(b"x" * (1 << 30))
+    if environ["PATH_INFO"] == "/meminfo":
+        print("sees", open("/proc/meminfo").readline().rstrip(), flush=True)
     body = f"hello from pid {os.getpid()}\n".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
