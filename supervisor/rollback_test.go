@@ -101,12 +101,18 @@ func TestReleaseIsMendedMeanwhile(t *testing.T) {
 	r.signal(unix.SIGHUP)
 	r.want("wrong")
 	r.awaitWorkers("web.1", "web.2")
-	r.signal(unix.SIGHUP)
-	st := r.until(func(st *Status) bool { return len(st.Types) == 2 })
-	for _, w := range st.Workers {
-		if w.Name == "web.2" && w.State == "starting" {
-			t.Fatal("the wrong one goes on starting")
+	starting := func(st *Status) (pid int) {
+		for _, w := range st.Workers {
+			if w.Name == "web.2" && w.State == "starting" && w.PID != nil {
+				pid = *w.PID
+			}
 		}
+		return pid
+	}
+	wrong := starting(r.status())
+	r.signal(unix.SIGHUP)
+	if st := r.until(func(st *Status) bool { return len(st.Types) == 2 }); wrong == 0 || starting(st) == wrong {
+		t.Fatal("the wrong one goes on starting, or never did")
 	}
 	r.want("wrong-stops")
 	r.wantAnyOrder("old-stops", "right")
