@@ -21,9 +21,12 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	}
 	best := none()
 	for i := range l.o.Workers {
-		if w := &l.o.Workers[i]; !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
+		w := &l.o.Workers[i]
+		if !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
-		} else if gain := s.gain(w, &s.tracks[i], l.now, low); gain > 0 {
+		}
+		gain, t := s.gain(w, &s.tracks[i], l.now, low), &s.types[w.Type]
+		if gain > 0 && (t.near(l) || t.fast() && t.block.why == noRoom) {
 			best.offer(l, i, gain)
 		}
 	}
@@ -33,8 +36,6 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	}
 	w, k := &l.o.Workers[i], &s.tracks[i]
 	t := &s.types[w.Type]
-	leaked := t.meanwhile()
-	near := plus(l.free(), l.passing) < plus(l.reserve, max(l.reserve/4, min(l.reserve/2, leaked)))
 	switch {
 	case t.live < t.wanted:
 		return false
@@ -42,11 +43,11 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 		return false
 	case l.ends(l.rest(l.net), 2*warning(w)) && best.most < l.reserve/2:
 		return false
-	case !near && (!t.fast() || t.block.why != noRoom || best.most <= leaked || !s.fitsYounger(l, w.Type)):
+	case !t.near(l) && (best.most <= t.meanwhile() || !s.fitsYounger(l, w.Type)):
 		return false
 	}
 	because := t.block.String() + " for one more"
-	if near {
+	if t.near(l) {
 		because = fmt.Sprintf("%s available, near the reserve of %s", size(l.free()), size(l.reserve))
 	}
 	s.recycle(l, i, fmt.Sprintf("%s; %s grew by %s since it was warm, lately %s an hour, for %s",
@@ -62,9 +63,15 @@ func (s *State) fitsYounger(l *look, kind int) bool {
 	return plus(s.spare(l), -plus(l.coming-max(0, t.coming), t.coming)) >= plus(cost, l.reserve)
 }
 
+// near says whether memory is near the reserve, as far as workers of a type go: by a
+// quarter of it, or by what they leak while one is replaced, up to half of it.
+func (t *typeState) near(l *look) bool {
+	return plus(l.free(), l.passing) < plus(l.reserve, max(l.reserve/4, min(l.reserve/2, t.meanwhile())))
+}
+
 // meanwhile is what the workers of a type leak while one of them is replaced.
 func (t *typeState) meanwhile() int64 {
-	return bytes(int64(float64(t.rise.middle) * float64(t.ready) * time.Duration(t.away.middle).Seconds()))
+	return int64(min(float64(t.rise.middle)*float64(t.ready)*time.Duration(t.away.middle).Seconds(), most))
 }
 
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that

@@ -279,14 +279,14 @@ func (t *typeState) expected() (cost int64, known bool) {
 		return t.warm.middle, t.warm.n > 0
 	}
 	base := t.base()
-	return base + t.worth(base), true
+	return plus(base, t.worth(base)), true
 }
 
 // base is what a worker that leaks has beside its leak: when it was ready, or after a
 // minute, or five, without what it leaks in that time.
 func (t *typeState) base() int64 {
 	leaked := func(in time.Duration) int64 { return bytes(t.rise.middle * int64(in.Seconds())) }
-	return max(t.fresh.middle, t.fresh.middle+t.filled.middle-leaked(filling), t.warm.middle-leaked(warm))
+	return bytes(max(t.fresh.middle, t.fresh.middle+t.filled.middle-leaked(filling), t.warm.middle-leaked(warm)))
 }
 
 // fast says whether workers grow by a third in the briefest life, as most of those
