@@ -23,19 +23,17 @@ func (l *Lens) serve(h *handler) {
 	blockSignals()
 	h.own = user{uint32(unix.Geteuid()), uint32(unix.Getegid())}
 	h.now = h.own
-	h.byFile = byFile()
+	h.local.Base = &h.name[0]
+	h.local.SetLen(len(h.name))
 	for !h.relieved.Load() {
-		h.call = notification{} // the kernel insists on it
-		_, errno := ioctl(l.listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&h.call))
-		switch errno {
+		switch h.next() {
 		case 0:
-		case unix.ENOENT: // who asked is gone
+		case unix.ECANCELED: // relieved
 			continue
 		default: // nothing that the kernel is known to say; whoever asks still waits
 			time.Sleep(tooLong)
 			continue
 		}
-		h.turn.Add(1)
 		if l.unwatched.CompareAndSwap(true, false) {
 			l.watch <- struct{}{}
 		}
@@ -106,9 +104,9 @@ type handler struct {
 	relieved atomic.Bool   // another one answers now
 	call     notification
 	own, now user
-	byFile   bool // memory is reached by /proc/PID/mem
 	name     [longest]byte
-	local    [1]unix.Iovec
+	local    unix.Iovec // name
+	through  response
 	remote   [2]unix.RemoteIovec
 }
 
@@ -286,7 +284,7 @@ func (h *handler) move(writes bool, address uint64, buf []byte) int {
 // and for another user's, because they ask for this thread's real user, whom every
 // process of that user might send signals.
 func (h *handler) access(writes bool, address uint64, buf []byte) (int, error) {
-	if h.byFile || h.now != h.own {
+	if h.lens.byFile || h.now != h.own {
 		how := unix.O_RDONLY
 		if writes {
 			how = unix.O_RDWR
@@ -301,17 +299,26 @@ func (h *handler) access(writes bool, address uint64, buf []byte) (int, error) {
 		}
 		return unix.Pread(fd, buf, int64(address))
 	}
-	h.local[0].Base = &buf[0]
-	h.local[0].SetLen(len(buf))
-	page := os.Getpagesize()
-	first := min(len(buf), page-int(address)&(page-1))
-	h.remote[0] = unix.RemoteIovec{Base: uintptr(address), Len: first}
-	h.remote[1] = unix.RemoteIovec{Base: uintptr(address) + uintptr(first), Len: len(buf) - first}
+	local := []unix.Iovec{{Base: &buf[0]}}
+	local[0].SetLen(len(buf))
+	h.across(address, len(buf))
 	if writes {
-		return unix.ProcessVMWritev(int(h.call.pid), h.local[:], h.remote[:], 0)
+		return unix.ProcessVMWritev(int(h.call.pid), local, h.remote[:], 0)
 	}
-	return unix.ProcessVMReadv(int(h.call.pid), h.local[:], h.remote[:], 0)
+	return unix.ProcessVMReadv(int(h.call.pid), local, h.remote[:], 0)
 }
+
+// across has remote be n bytes at an address, in two parts where a page ends: what is
+// behind it may not be there.
+//
+//go:nosplit
+func (h *handler) across(address uint64, n int) {
+	first := min(n, pageSize-int(address)&(pageSize-1))
+	h.remote[0] = unix.RemoteIovec{Base: uintptr(address), Len: first}
+	h.remote[1] = unix.RemoteIovec{Base: uintptr(address) + uintptr(first), Len: n - first}
+}
+
+var pageSize = os.Getpagesize()
 
 // task is the directory in /proc of the thread that asked.
 func (h *handler) task() string { return "/proc/" + strconv.Itoa(int(h.call.pid)) }
@@ -319,7 +326,7 @@ func (h *handler) task() string { return "/proc/" + strconv.Itoa(int(h.call.pid)
 // byFile tells whether process_vm_readv(2) is kept from this process, which has it
 // read a byte of its own.
 var byFile = sync.OnceValue(func() bool {
-	h := handler{call: notification{pid: uint32(unix.Getpid())}}
+	h := handler{lens: &Lens{}, call: notification{pid: uint32(unix.Getpid())}}
 	var own, copied [1]byte
 	n, err := h.access(false, uint64(uintptr(unsafe.Pointer(&own))), copied[:])
 	return err != nil || n != 1

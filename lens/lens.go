@@ -57,6 +57,7 @@ type Lens struct {
 	machine  machine
 	listener int
 	patient  bool // no signal ends a call that is being answered
+	byFile   bool // workers' memory is reached by /proc/PID/mem
 	runs     chan func()
 	waiting  atomic.Int32 // threads that were relieved and are not done
 	// unwatched tells that nobody looks whether an answer takes too long; what is
@@ -75,7 +76,7 @@ func (v *View) Open(mode Mode) (*Lens, error) {
 	if err := v.look(); err != nil {
 		return nil, err
 	}
-	l := &Lens{mode: mode, view: v, machine: m, runs: make(chan func()), watch: make(chan struct{}, 1)}
+	l := &Lens{mode: mode, view: v, machine: m, byFile: byFile(), runs: make(chan func()), watch: make(chan struct{}, 1)}
 	opened := make(chan error)
 	go l.thread(opened)
 	if err := <-opened; err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -273,10 +274,12 @@ var verbs = map[string]func([]string) string{
 			if want < 0 {
 				want = fd
 			}
-			if fd != want {
-				return fmt.Sprintf("descriptor %d, not %d", fd, want)
+			other, err := unix.Open("/dev/null", unix.O_RDONLY, 0)
+			if fd != want || other != want+1 {
+				return fmt.Sprintf("descriptors %d and %d (%v), not %d and the next", fd, other, err, want)
 			}
 			unix.Close(fd)
+			unix.Close(other)
 		}
 		return "done"
 	},
@@ -351,8 +354,13 @@ func slow() error {
 var held int
 
 // serve is this test's binary in the part of memsup, with one program that opens
-// the file all the time.
+// the file all the time, while the runtime stops the world again and again.
 func serve() {
+	go func() {
+		for {
+			runtime.GC()
+		}
+	}()
 	v, err := NewView()
 	if err != nil {
 		panic(err)

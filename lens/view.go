@@ -108,6 +108,8 @@ func (v *View) refresh(d *document, now time.Time) bool {
 }
 
 // named is the document whose name is base, without its directory; nil for none.
+//
+//go:nosplit
 func (v *View) named(base []byte) *document {
 	switch string(base) {
 	case "meminfo":
