@@ -19,13 +19,16 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
 	}
-	best := none()
+	best, often := none(), s.often(l.now)
 	for i := range l.o.Workers {
 		w := &l.o.Workers[i]
 		if !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
 		gain, t := s.gain(w, &s.tracks[i], l.now, low), &s.types[w.Type]
+		if often && !t.sure(gain) {
+			continue
+		}
 		if gain > 0 && (t.near(l) || t.fast() && t.block.why == noRoom) {
 			best.offer(l, i, gain)
 		}
@@ -53,6 +56,14 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	s.recycle(l, i, fmt.Sprintf("%s; %s grew by %s since it was warm, lately %s an hour, for %s",
 		because, s.name(l, w), size(best.most), size(int64(k.rise()*3600)), period(l.now-k.ready)))
 	return true
+}
+
+// sure says whether what replacing a worker gives back is by a leak: most workers that
+// were old enough leak, by a third in five minutes or this one by a quarter of what a new
+// one has; or it has grown by half.
+func (t *typeState) sure(gain int64) bool {
+	base := t.base()
+	return t.fast() || t.proved.middle > 0 && gain >= base/4 || gain >= base/2
 }
 
 // fitsYounger says whether one more worker of a type would fit if those that have grown

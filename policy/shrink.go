@@ -15,7 +15,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 	low := s.isLow(l)
 	hard, cramped := s.isHard(l), s.cramped(l)
 	s.chosen = s.chosen[:0]
-	if s.recycleLeak(l, low) {
+	if s.recycleLeak(l, low) || s.renew(l, low, cramped) {
 		return
 	}
 	free := l.free()
@@ -42,7 +42,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 		case l.ends(l.rest(l.net), warning(w)):
 			reason = l.endReason(l.rest(l.net), warning(w))
 		case cramped:
-			reason = fmt.Sprintf("%s available, and workers take up to %s for a moment at once", size(plus(l.available, l.passing)), size(l.surge))
+			reason = l.crampedReason()
 			s.fitted = l.now
 		case unexplained:
 			reason = "the kernel killed for memory, and no worker's end explains it"
@@ -183,6 +183,10 @@ func (l *look) lowReason(free int64) string {
 		return fmt.Sprintf("%s over the limit of %s", size(-free), size(l.limit))
 	}
 	return fmt.Sprintf("%s available, under half the reserve of %s", size(free), size(l.reserve))
+}
+
+func (l *look) crampedReason() string {
+	return fmt.Sprintf("%s available, and workers take up to %s for a moment at once", size(plus(l.available, l.passing)), size(l.surge))
 }
 
 func (l *look) endReason(rate float64, within time.Duration) string {

@@ -50,7 +50,8 @@ type State struct {
 
 	recycleWait backoff
 	recycled    life
-	finished    life // the one that was last sent SIGKILL
+	replaced    [8]time.Duration // when workers were last, oldest first; zero is never
+	finished    life             // the one that was last sent SIGKILL
 	stops       []stop
 	before      float64       // look.net before the first of them
 	upFrom      time.Duration // no up before it
