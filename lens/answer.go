@@ -25,6 +25,8 @@ func (l *Lens) serve(h *handler) {
 	h.now = h.own
 	h.local.Base = &h.name[0]
 	h.local.SetLen(len(h.name))
+	h.filled.Base = (*byte)(unsafe.Pointer(&h.info))
+	h.filled.SetLen(int(unsafe.Sizeof(h.info)))
 	for !h.relieved.Load() {
 		switch h.next() {
 		case 0:
@@ -68,6 +70,8 @@ func (l *Lens) relieve(h *handler) {
 			h = &handler{lens: l}
 			now = 0
 			go l.serve(h)
+		case now%2 == 1: // those that wait may end
+			idle = 0
 		default:
 			idle++
 		}
@@ -106,7 +110,11 @@ type handler struct {
 	own, now user
 	name     [longest]byte
 	local    unix.Iovec // name
-	through  response
+	info     unix.Sysinfo_t
+	filled   unix.Iovec // info
+	serves   int64      // until when info does, by monotonic
+	clock    unix.Timespec
+	reply    response
 	remote   [2]unix.RemoteIovec
 }
 
@@ -131,11 +139,13 @@ func (h *handler) respond(r response) {
 // sysinfo fills the struct that the call names.
 func (h *handler) sysinfo() bool {
 	h.be(h.own)
-	info, ok := h.lens.view.sysinfo(time.Now())
+	now := time.Now()
+	info, until, ok := h.lens.view.sysinfo(now)
 	if !ok || !h.waits() {
 		return false
 	}
-	filled := unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info))
+	h.info, h.serves = info, monotonic()+int64(until.Sub(now))
+	filled := unsafe.Slice((*byte)(unsafe.Pointer(&h.info)), unsafe.Sizeof(h.info))
 	if h.move(true, h.call.args[0], filled) < len(filled) {
 		return false // the kernel finds out what is wrong with that address
 	}

@@ -14,7 +14,7 @@ import (
 // those: the first ones that may be run on, as many as the limit comes to when it is
 // rounded up. Their numbers stay the kernel's.
 func (v *View) readCPUs(now time.Time) {
-	if age := now.Sub(v.cpusAt); age >= 0 && age < cpusFresh {
+	if age := now.Sub(v.cpusAt); age >= 0 && age < seldom {
 		return
 	}
 	v.cpusAt = now

@@ -26,7 +26,10 @@ type View struct {
 
 	mu       sync.Mutex
 	memory   budget.Meminfo
-	memoryAt time.Time // zero: never
+	memoryAt time.Time      // zero: never
+	info     unix.Sysinfo_t // of memory, as of infoAt
+	infoAt   time.Time
+	countAt  time.Time
 	cpusAt   time.Time
 	cpus     int // as many are to be seen; 0: all
 	text     []byte
@@ -39,12 +42,12 @@ type View struct {
 }
 
 // fresh is how long a picture of memory serves: for the calls that one program makes
-// for one answer. So sysinfo(2) and /proc/meminfo agree.
-const fresh = 10 * time.Millisecond
+// for one answer, or as it starts. So sysinfo(2) and /proc/meminfo agree.
+const fresh = 50 * time.Millisecond
 
-// cpusFresh is the same of what is told of CPUs, which seldom changes and costs
-// more.
-const cpusFresh = time.Second
+// seldom is the same of what costs more and matters less: what is told of CPUs, and how
+// many processes there are.
+const seldom = time.Second
 
 // NewView makes a view. The caller has to tell Budget of a limit that it is to keep.
 func NewView() (*View, error) {
@@ -142,14 +145,24 @@ func (v *View) open(d *document, now time.Time) (fd int, ok bool) {
 	return fd, true
 }
 
-// sysinfo is the answer to sysinfo(2) by the picture that /proc/meminfo is made of.
-// The load and what the kernel may add one day are the host's. There is none where that
-// file's text is not to be had: tools that mix both would show nonsense.
-func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, ok bool) {
+// sysinfo is the answer to sysinfo(2) by the picture that /proc/meminfo is made of, and
+// as old. The load and what the kernel may add one day are the host's. There is none where
+// that file's text is not to be had: tools that mix both would show nonsense.
+func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, until time.Time, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.refresh(&v.meminfo, now) || unix.Sysinfo(&info) != nil {
-		return info, false
+	if !v.refresh(&v.meminfo, now) || v.infoAt != v.memoryAt && !v.readInfo() {
+		return info, until, false
+	}
+	return v.info, v.infoAt.Add(fresh), true
+}
+
+// readInfo makes the answer to sysinfo(2): Python asks seventeen times as it starts, and
+// whatever sorts with the C library once.
+func (v *View) readInfo() bool {
+	info, count := &v.info, v.info.Procs
+	if unix.Sysinfo(info) != nil {
+		return false
 	}
 	m := &v.memory
 	info.Totalram, info.Freeram = uint64(m.MemTotal), uint64(m.MemFree)
@@ -157,14 +170,17 @@ func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, ok bool) {
 	info.Totalswap, info.Freeswap = uint64(m.SwapTotal), uint64(m.SwapFree)
 	info.Totalhigh, info.Freehigh = 0, 0
 	info.Unit = 1
-	if n := processes(); n > 0 {
-		info.Procs = uint16(min(n, math.MaxUint16))
+	if v.memoryAt.Sub(v.countAt) < seldom {
+		info.Procs = count
+	} else if n := processes(); n > 0 {
+		info.Procs, v.countAt = uint16(min(n, math.MaxUint16)), v.memoryAt
 	}
 	var boot unix.Timespec
 	if v.born > 0 && unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) == nil {
 		info.Uptime = int64(max(0, time.Duration(boot.Nano())-v.born) / time.Second)
 	}
-	return info, true
+	v.infoAt = v.memoryAt
+	return true
 }
 
 // processes counts the processes of this PID namespace.

@@ -35,21 +35,27 @@ var commands = []struct {
 	{"git", "git", "git status", 30},
 	{"grep", "grep", "grep -r nothing-has-this budget supervisor", 40},
 	{"gcc", "gcc", "gcc -O1 -o $DIR/compiled $DIR/source.c", 4},
-	{"python3", "python3", "python3 -c pass", 4},
-	{"ruby", "ruby", "ruby -e 1", 4},
-	{"node", "nodejs", "node -e 1", 4},
+	{"python3", "python3", "python3 -c pass", 12},
+	{"ruby", "ruby", "ruby -e 1", 6},
+	{"node", "nodejs", "node -e 1", 8},
 }
 
 const without = "no lens"
 
 // lensCosts times commands that see through a lens in turns with the same ones that
 // do not, under memsup all of them, in a container where that can be. A shell counts, so
-// that the start of what is around it is not in it.
+// that the start of what is around it is not in it. The limit is half of the host's memory:
+// compilers and runtimes that size themselves by it do the same work then.
 func lensCosts(e extent, memsup, dir string) (*table, error) {
 	t := newTable(without)
 	if err := os.WriteFile(filepath.Join(dir, "source.c"), []byte("#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return printf(\"%d\\n\", rand()) < 0; }\n"), 0o644); err != nil {
 		return nil, err
 	}
+	var host unix.Sysinfo_t
+	if err := unix.Sysinfo(&host); err != nil {
+		return nil, err
+	}
+	limit := strconv.FormatUint(uint64(host.Totalram)*uint64(host.Unit)/2, 10)
 	where, remove, err := inContainer(dir)
 	if err != nil {
 		fmt.Printf("Not in a container, where each process has a filter without the lens too (%v): it costs more so.\n", err)
@@ -78,7 +84,7 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 				k := (i + j) % len(ns)
 				argv := []string{memsup, "--control", "off", "--", "sh", "-c", script}
 				if k > 0 {
-					argv = []string{memsup, "lens", "--mode", modes[k-1].name, "--limit", "64MiB", "--", "sh", "-c", script}
+					argv = []string{memsup, "lens", "--mode", modes[k-1].name, "--limit", limit, "--", "sh", "-c", script}
 				}
 				argv = append(slices.Clone(where), argv...)
 				out, err := clean(exec.Command(argv[0], argv[1:]...))
