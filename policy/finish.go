@@ -119,10 +119,10 @@ func (s *State) atOnce(l *look, w *Worker) {
 	if l.stopping > 0 {
 		return
 	}
-	if takes := s.types[w.Type].stopTakes; takes > l.reserve/8 && l.available-takes < l.reserve/8*l.earlier() {
+	if t := &s.types[w.Type]; t.stopTakesRest(l) {
 		s.finished = lifeOf(w)
 		s.actions = append(s.actions, Action{Kind: Kill, Type: w.Type, Index: w.Index, Reason: fmt.Sprintf(
-			"%s available, and stopping took %s before", size(l.available), size(takes))})
+			"%s available, and stopping took %s before", size(l.available), size(t.stopTakes))})
 		return
 	}
 	if within := l.hard(w); l.total > 0 && l.bare(l.total) < within && (l.o.OOMGroup || !s.surging(l)) {
@@ -131,6 +131,12 @@ func (s *State) atOnce(l *look, w *Worker) {
 			"%s available and going at %s/s: %s left, and stopping takes %s",
 			size(l.available), size(int64(l.total)), period(l.bare(l.total)), period(within))})
 	}
+}
+
+// stopTakesRest says whether what is available does not hold what stopping one of a
+// type's workers took before.
+func (t *typeState) stopTakesRest(l *look) bool {
+	return t.stopTakes > l.reserve/8 && l.available-t.stopTakes < l.reserve/8*l.earlier()
 }
 
 // hard is how little time must be left for a worker to be killed rather than told

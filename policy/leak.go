@@ -26,10 +26,7 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 			continue
 		}
 		gain, t := s.gain(w, &s.tracks[i], l.now, low), &s.types[w.Type]
-		if often && !t.sure(gain) {
-			continue
-		}
-		if gain > 0 && (t.near(l) || t.fast() && t.block.why == noRoom) {
+		if gain > 0 && (!often || t.sure(gain)) && (t.near(l) || t.fast() && t.block.why == noRoom) {
 			best.offer(l, i, gain)
 		}
 	}
@@ -53,17 +50,20 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	if t.near(l) {
 		because = fmt.Sprintf("%s available, near the reserve of %s", size(l.free()), size(l.reserve))
 	}
+	if !t.fast() {
+		s.replace(l.now)
+	}
 	s.recycle(l, i, fmt.Sprintf("%s; %s grew by %s since it was warm, lately %s an hour, for %s",
 		because, s.name(l, w), size(best.most), size(int64(k.rise()*3600)), period(l.now-k.ready)))
 	return true
 }
 
-// sure says whether what replacing a worker gives back is by a leak: most workers that
-// were old enough leak, by a third in five minutes or this one by a quarter of what a new
-// one has; or it has grown by half.
+// sure says whether a worker may be replaced for its leak however often workers were: one
+// fewer may not run, or most workers that were old enough leak, by a third in five minutes
+// or this one by a quarter of what a new one has, or it has grown by half.
 func (t *typeState) sure(gain int64) bool {
 	base := t.base()
-	return t.fast() || t.proved.middle > 0 && gain >= base/4 || gain >= base/2
+	return !t.above(t.low) || t.fast() || t.proved.middle > 0 && gain >= base/4 || gain >= base/2
 }
 
 // fitsYounger says whether one more worker of a type would fit if those that have grown

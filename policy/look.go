@@ -43,6 +43,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
 	s.followStops(o, l.available)
+	often := s.often(o.Now)
 	for i := range o.Workers {
 		w := &o.Workers[i]
 		if !s.has(w.Type) {
@@ -71,10 +72,11 @@ func (s *State) observe(c *Config, o *Observation) look {
 		case Ready:
 			t := &s.types[w.Type]
 			t.coming = plus(t.coming, s.coming(w, &s.tracks[i]))
-			if gain := s.gain(w, &s.tracks[i], l.now, false); gain > 0 && !c.Types[w.Type].NoRecycle {
+			if gain := s.gain(w, &s.tracks[i], l.now, false); gain > 0 && !c.Types[w.Type].NoRecycle && (!often || t.sure(gain)) {
 				// It is replaced, and makes up for one that has not grown yet.
 				t.coming = plus(t.coming, t.worth(t.base())-gain)
 			}
+			t.young = t.young || !s.tracks[i].warmed
 			l.filling = plus(l.filling, s.filling(w, &s.tracks[i], l.now))
 			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
 			if leaks(w, l.now) {
@@ -179,7 +181,7 @@ func (s *State) learnCeiling(o *Observation) {
 func (s *State) count(o *Observation) {
 	for i := range s.types {
 		t := &s.types[i]
-		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming = 0, 0, 0, 0, 0, 0, 0
+		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming, t.young = 0, 0, 0, 0, 0, 0, 0, false
 	}
 	for i := range o.Workers {
 		w := &o.Workers[i]

@@ -149,8 +149,6 @@ func (s *State) belowMinimum(l *look, low bool) bool {
 func (s *State) recycle(l *look, i int, reason string) {
 	w := &l.o.Workers[i]
 	s.recycled = lifeOf(w)
-	copy(s.replaced[:], s.replaced[1:])
-	s.replaced[len(s.replaced)-1] = l.now
 	s.stops = append(s.stops, stop{lifeOf(w), l.now, l.available})
 	s.actions = append(s.actions, Action{Kind: Recycle, Type: w.Type, Index: w.Index, Reason: reason, First: s.lacks(l, w.Type, false).why == nothing})
 	s.atOnce(l, w)

@@ -6,17 +6,27 @@ import (
 )
 
 // renew replaces the worker that has come to keep most beside what a new one does,
-// where one fewer would have to run otherwise or the reserve is not free, and that is
-// enough: the number of workers stays. A cache fills again and what its allocator's holes
-// take comes back, so that it does so seldom, and only with those that are old.
+// where the reserve is not free or what workers take for a moment has no room, so that
+// one fewer has to run or soon will, and that is enough for what is missing: the number
+// of workers stays. A cache fills again, and what an allocator does not give back it
+// takes anew, so that it does so seldom, only with those that are old, and only where
+// nothing else is seen to be the cause.
 func (s *State) renew(l *look, low, cramped bool) bool {
 	room, need := plus(l.free(), l.passing), l.reserve
+	if room >= need {
+		s.reserveFree = l.now
+	}
 	switch {
-	case l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 || s.often(l.now) || s.justReplaced(l.now):
+	case !l.o.Limited || l.starting > 0 || l.stopping > 0 || s.recycled.observed || s.often(l.now):
 		return false
-	case cramped:
+	case l.free() < 0 || l.rest(l.total) > 0:
+		return false
+	case low:
+		room = l.free() // what lasts is no spike
+	}
+	if cramped {
 		need = max(need, l.surge)
-	case !low && room >= need:
+	} else if !low && l.now-s.reserveFree < lasting {
 		return false
 	}
 	best := none()
@@ -26,9 +36,11 @@ func (s *State) renew(l *look, low, cramped bool) bool {
 			continue
 		}
 		t := &s.types[w.Type]
-		base := max(t.base(), k.fresh)
-		gain := k.keeps() - base
-		if t.above(t.low) && t.live >= t.wanted && gain >= max(2*mib, base/16) && plus(room, gain) >= need {
+		if !t.above(t.low) || t.live < t.wanted || t.young || t.outdated(w) || !low && t.stopTakesRest(l) {
+			continue
+		}
+		base := max(t.base(), t.warm.last(), k.fresh)
+		if gain := k.keeps() - base; gain >= max(2*mib, base/16) && plus(room, gain) >= need {
 			best.offer(l, i, gain)
 		}
 	}
@@ -38,11 +50,14 @@ func (s *State) renew(l *look, low, cramped bool) bool {
 	reason := fmt.Sprintf("%s available, under the reserve of %s", size(room), size(l.reserve))
 	switch {
 	case low:
-		reason = l.lowReason(l.free())
+		reason = l.lowReason(room)
 	case cramped:
 		reason = l.crampedReason()
+	}
+	if cramped {
 		s.fitted = l.now
 	}
+	s.replace(l.now)
 	w := &l.o.Workers[best.worker]
 	s.recycle(l, best.worker, fmt.Sprintf("%s; %s keeps %s more than a new one, after %s",
 		reason, s.name(l, w), size(best.most), period(l.now-s.tracks[best.worker].ready)))
@@ -52,20 +67,19 @@ func (s *State) renew(l *look, low, cramped bool) bool {
 const (
 	// old is how long a worker must have been ready to be replaced for what it keeps.
 	old = 40 * time.Minute
-	// each is how often workers are replaced, at the mean, that nobody proved to leak.
+	// each is how often workers are replaced, at the mean, that do not leak fast.
 	each = 24 * time.Minute
 )
 
-// often says whether so many workers were replaced of late that no more should be where
-// it can be helped.
+// replace keeps in mind that a worker is replaced that does not leak fast.
+func (s *State) replace(now time.Duration) {
+	copy(s.replaced[:], s.replaced[1:])
+	s.replaced[len(s.replaced)-1] = now
+}
+
+// often says whether so many were replaced of late that no more should be where one
+// fewer may run.
 func (s *State) often(now time.Duration) bool {
 	first := s.replaced[0]
 	return first > 0 && now-first < time.Duration(len(s.replaced))*each
-}
-
-// justReplaced says whether the last worker that was replaced may not be warm yet: what
-// that brings is not known before.
-func (s *State) justReplaced(now time.Duration) bool {
-	last := s.replaced[len(s.replaced)-1]
-	return last > 0 && now-last < warm
 }

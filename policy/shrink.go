@@ -15,7 +15,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 	low := s.isLow(l)
 	hard, cramped := s.isHard(l), s.cramped(l)
 	s.chosen = s.chosen[:0]
-	if s.recycleLeak(l, low) || s.renew(l, low, cramped) {
+	if s.recycleLeak(l, low) || !unexplained && !hard && s.renew(l, low, cramped) {
 		return
 	}
 	free := l.free()
@@ -54,6 +54,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 			return
 		}
 		if s.exchanges(l, w, because) {
+			s.replace(l.now)
 			s.recycle(l, i, reason+"; "+s.name(l, w)+" "+because+", and its master would choose another to go")
 			return
 		}
@@ -207,7 +208,7 @@ func (s *State) exchanges(l *look, w *Worker, because string) bool {
 		return false
 	}
 	cost, _ := s.Cost(w.Type)
-	return bytes(w.Cost)-cost >= max(8*mib, cost/4) && len(s.actions) == 0 && !s.recycled.observed
+	return bytes(w.Cost)-cost >= max(8*mib, cost/4) && len(s.actions) == 0 && !s.recycled.observed && !s.often(l.now)
 }
 
 // goes says in words who goes and why it is that one.

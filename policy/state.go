@@ -50,7 +50,8 @@ type State struct {
 
 	recycleWait backoff
 	recycled    life
-	replaced    [8]time.Duration // when workers were last, oldest first; zero is never
+	replaced    [6]time.Duration // see replace; oldest first, zero is never
+	reserveFree time.Duration    // when it last was
 	finished    life             // the one that was last sent SIGKILL
 	stops       []stop
 	before      float64       // look.net before the first of them
@@ -69,6 +70,7 @@ type typeState struct {
 	live, ready, starting, lowest int
 	stopping, extra               int
 	coming                        int64 // to those that are ready
+	young                         bool  // one that is ready is not warm
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track

@@ -226,7 +226,7 @@ func (s *State) passing(w *Worker, k *track) int64 {
 // cramped says whether what workers are known to take for a moment at once has had
 // no room for half a minute, or since the limit was lowered.
 func (s *State) cramped(l *look) bool {
-	if l.surge = s.surge(-1); plus(l.available, l.passing) >= l.surge {
+	if l.surge = s.surge(-1); plus(plus(l.available, l.passing), l.returning) >= l.surge {
 		s.fitted = l.now
 		return false
 	}

@@ -169,6 +169,9 @@ func (r *recent) add(v int64) {
 	r.middle = middle(sorted[:r.n])
 }
 
+// last is the newest, 0 where there is none.
+func (r *recent) last() int64 { return r.values[(r.at+len(r.values)-1)%len(r.values)] }
+
 // followWorkers keeps a track of each worker, at the worker's place in the
 // observation, and learns from them what a worker of their type costs. It says
 // whether one of them ended.

@@ -13,6 +13,7 @@ import (
 // row is how one program did in its best configuration.
 type row struct {
 	who, config string
+	control     sim.Controller
 	sim.Result
 }
 
@@ -23,12 +24,18 @@ type table struct {
 	oracle, free row
 	memsup       row
 	peers        []row
+	// others are what those peers do that are ahead, and memsup, over other seeds than
+	// those by which the peers were configured.
+	others map[string]sim.Result
 }
 
 const unruled = ", without rules"
 
 func newTable(s *plan, peers []peer) table {
-	t := table{plan: s, memsup: row{who: "memsup", config: "signal", Result: sim.RunSeeds(&s.Scenario, memsup(s), math.MaxInt)}}
+	t := table{
+		plan: s, others: map[string]sim.Result{},
+		memsup: row{who: "memsup", config: "signal", control: memsup(s), Result: sim.RunSeeds(&s.Scenario, memsup(s), math.MaxInt)},
+	}
 	if s.Types[0].Alone {
 		t.memsup.config = "process"
 	}
@@ -47,13 +54,21 @@ func newTable(s *plan, peers []peer) table {
 	if !rules.Perfect(&s.Scenario, &t.oracle.Result) {
 		t.free = oracle(s, "oracle"+unruled, free)
 	}
+	for i := range t.peers {
+		if p := &t.peers[i]; s.ahead(&p.Result, &t.memsup.Result) && rules.Keep(&s.Scenario, &p.Result) {
+			t.others[p.who] = s.onOthers(p.control)
+			if _, known := t.others[t.memsup.who]; !known {
+				t.others[t.memsup.who] = s.onOthers(t.memsup.control)
+			}
+		}
+	}
 	// An oracle is not behind anybody.
 	for _, r := range append([]row{t.memsup, t.oracle}, t.peers...) {
 		if rules.Better(&s.Scenario, &r.Result, &t.oracle.Result) {
-			t.oracle = row{t.oracle.who, "as " + r.who, r.Result}
+			t.oracle = row{t.oracle.who, "as " + r.who, r.control, r.Result}
 		}
 		if free.Better(&s.Scenario, &r.Result, &t.free.Result) {
-			t.free = row{t.free.who, "as " + r.who, r.Result}
+			t.free = row{t.free.who, "as " + r.who, r.control, r.Result}
 		}
 	}
 	return t
@@ -61,7 +76,21 @@ func newTable(s *plan, peers []peer) table {
 
 func oracle(s *plan, name string, rules sim.Rules) row {
 	r, o := sim.Search(&s.Scenario, rules)
-	return row{name, fmt.Sprint(o.Counts), r}
+	return row{name, fmt.Sprint(o.Counts), o, r}
+}
+
+// ahead says whether a does over 1% more work than b with as few kills.
+func (s *plan) ahead(a, b *sim.Result) bool { return a.Kills <= b.Kills && a.Work > 1.01*b.Work }
+
+// onOthers runs a program in fifty more runs of a scenario: what chance brings in those
+// by which a peer was configured it knows by hindsight, as nobody does for real.
+func (s *plan) onOthers(control sim.Controller) sim.Result {
+	other := s.Scenario
+	other.Seed, other.Seeds = 1001, nil
+	for seed := other.Seed + 1; len(other.Seeds) < 49; seed++ {
+		other.Seeds = append(other.Seeds, seed)
+	}
+	return sim.RunSeeds(&other, control, math.MaxInt)
 }
 
 func (t *table) print(w io.Writer) {
@@ -95,8 +124,9 @@ type verdict struct {
 func judge(tables []table) []verdict {
 	work := verdict{claim: "at least 95% of the work of the oracle that keeps the rules"}
 	kills := verdict{claim: "no OOM kill where that oracle has none"}
-	ahead := verdict{claim: "no peer that keeps the rules is ahead on work by over 1% with as few kills"}
+	ahead := verdict{claim: "no peer that keeps the rules is ahead on work by over 1% with as few kills, in other runs too than those that it was configured by"}
 	calm := verdict{claim: "at most 6 starts and stops an hour in steady load, replacements of workers that leak not counted"}
+	chance := verdict{claim: "nor in those alone"}
 	unruly := verdict{claim: "no peer is ahead on work by over 1% with as few kills, whatever rules it breaks"}
 	for i := range tables {
 		t := &tables[i]
@@ -113,21 +143,25 @@ func judge(tables []table) []verdict {
 		}
 		for j := range t.peers {
 			p := &t.peers[j]
-			if p.Kills > m.Kills || p.Work <= 1.01*m.Work {
+			if !s.ahead(&p.Result, &m.Result) {
 				continue
 			}
+			of, own := p.Result, m.Result
 			to := &unruly
 			if rules.Keep(&s.Scenario, &p.Result) {
-				to = &ahead
+				to, of, own = &ahead, t.others[p.who], t.others[m.who]
+				if !s.ahead(&of, &own) || !rules.Keep(&s.Scenario, &of) {
+					to, of, own = &chance, p.Result, m.Result
+				}
 			}
-			fail(to, "%s by %.1f%%", p.who, 100*(p.Work/m.Work-1))
+			fail(to, "%s by %.1f%%", p.who, 100*(of.Work/own.Work-1))
 		}
 		if all, scaled := m.Changes(&s.Scenario), m.Scaled(&s.Scenario); s.steady && !rules.Calm(&s.Scenario, &m.Result) {
 			fail(&calm, "%.1f, and %.1f workers replaced; the oracle replaced %.1f", scaled, (all-scaled)/2,
 				(t.oracle.Changes(&s.Scenario)-t.oracle.Scaled(&s.Scenario))/2)
 		}
 	}
-	return []verdict{work, kills, ahead, calm, unruly}
+	return []verdict{work, kills, ahead, chance, calm, unruly}
 }
 
 func verdicts(w io.Writer, tables []table) {

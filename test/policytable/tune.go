@@ -186,7 +186,7 @@ func (p *peer) best(s *plan) (ruled, any row) {
 			if ruled.who != "" {
 				kills = max(ruled.Kills, any.Kills)
 			}
-			r := row{who: p.name, config: c.config, Result: sim.RunSeeds(&s.Scenario, c.control, kills)}
+			r := row{who: p.name, config: c.config, control: c.control, Result: sim.RunSeeds(&s.Scenario, c.control, kills)}
 			if vain++; own.who == "" || rules.Better(&s.Scenario, &r.Result, &own.Result) {
 				own, vain = r, 0
 			}
