@@ -139,12 +139,12 @@ func (h *handler) respond(r response) {
 // sysinfo fills the struct that the call names.
 func (h *handler) sysinfo() bool {
 	h.be(h.own)
-	now := time.Now()
+	at, now := monotonic(), time.Now()
 	info, until, ok := h.lens.view.sysinfo(now)
 	if !ok || !h.waits() {
 		return false
 	}
-	h.info, h.serves = info, monotonic()+int64(until.Sub(now))
+	h.info, h.serves = info, at+int64(until.Sub(now))
 	filled := unsafe.Slice((*byte)(unsafe.Pointer(&h.info)), unsafe.Sizeof(h.info))
 	if h.move(true, h.call.args[0], filled) < len(filled) {
 		return false // the kernel finds out what is wrong with that address

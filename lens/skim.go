@@ -17,11 +17,11 @@ func enterSyscall()
 //go:linkname exitSyscall runtime.exitsyscall
 func exitSyscall()
 
-// next waits for a call that is to be answered. On its way it lets those through that open
-// a file of another name, and answers sysinfo(2) as before. They are nearly all there are, and to wake the
-// scheduler for each of them, in and out of a system call that waits, took a fifth as
-// long as all the rest. So the runtime is told of one system call, in which nothing may
-// allocate, grow the stack, store a pointer, or be instrumented.
+// next waits for a call that is to be answered. On its way it lets those through that
+// open a file of another name, and answers sysinfo(2) as before: nearly all there are. To
+// wake the scheduler for each of them, in and out of a system call that waits, took twice
+// as long. So the runtime is told of one system call, in which nothing may allocate, grow
+// the stack, store a pointer or be instrumented.
 //
 //go:nosplit
 //go:norace

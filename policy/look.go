@@ -76,7 +76,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 				// It is replaced, and makes up for one that has not grown yet.
 				t.coming = plus(t.coming, t.worth(t.base())-gain)
 			}
-			t.young = t.young || !s.tracks[i].warmed
+			t.young = t.young || !s.tracks[i].warmed && !t.outdated(w)
 			l.filling = plus(l.filling, s.filling(w, &s.tracks[i], l.now))
 			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
 			if leaks(w, l.now) {

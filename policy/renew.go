@@ -40,7 +40,8 @@ func (s *State) renew(l *look, low, cramped bool) bool {
 			continue
 		}
 		base := max(t.base(), t.warm.last(), k.fresh)
-		if gain := k.keeps() - base; gain >= max(2*mib, base/16) && plus(room, gain) >= need {
+		gain, worth := k.keeps()-base, max(2*mib, base/16)
+		if k.stays()-base >= max(worth, gain/2) && plus(room, gain) >= need {
 			best.offer(l, i, gain)
 		}
 	}

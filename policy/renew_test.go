@@ -32,6 +32,7 @@ until 42m every 5s
 		"of a release before":           {"type web 1..3 release=2\nfree 48MiB\nuntil 43m every 1s", ""},
 		"a kill that nobody explains":   {"free 48MiB\nuntil 42m8s every 1s\n\nkills 1\nuntil 43m every 1s", down},
 		"new ones come to as much":      {"web.3 gone\nuntil 42m5s every 5s\n\nweb.3 ready cost=40MiB\nuntil 44m every 5s\n\nweb.3 cost=68MiB\nuntil 54m every 5s\n\nfree 48MiB\nuntil 55m every 1s", ""},
+		"a long request":                {"web.1 cost=44MiB\nuntil 70m every 5s\n\nweb.1 cost=100MiB\nfree 44MiB\nuntil 72m every 1s", ""},
 		"others are asked to stop then": {"web.2 stopping\nfree 48MiB\nuntil 43m every 1s", ""},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -208,7 +208,8 @@ func (s *State) exchanges(l *look, w *Worker, because string) bool {
 		return false
 	}
 	cost, _ := s.Cost(w.Type)
-	return bytes(w.Cost)-cost >= max(8*mib, cost/4) && len(s.actions) == 0 && !s.recycled.observed && !s.often(l.now)
+	return bytes(w.Cost)-cost >= max(8*mib, cost/4) && len(s.actions) == 0 && !s.recycled.observed &&
+		(!s.often(l.now) || because == growsFastest && l.ends(l.rest(l.net), warning(w)))
 }
 
 // goes says in words who goes and why it is that one.

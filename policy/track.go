@@ -154,6 +154,16 @@ func (k *track) leak() int64 {
 // for a moment alone is left out.
 func (k *track) keeps() int64 { return min(k.lows[0], k.lows[1]) }
 
+// stays is what the worker kept for minutes, the last period of at least one: what a long
+// request has it gives back.
+func (k *track) stays() int64 {
+	kept := min(k.keeps(), k.least)
+	if k.n > 0 {
+		kept = min(kept, k.floors[k.n-1])
+	}
+	return kept
+}
+
 // recent is the last few of a measure.
 type recent struct {
 	values [8]int64
