@@ -32,6 +32,9 @@ func (h *handler) next() unix.Errno {
 	return errno
 }
 
+// skim is next without that: ECANCELED is that another handler answers now. A call that it
+// returns with 0 leaves turn odd, as being answered.
+//
 //go:nosplit
 //go:norace
 func (h *handler) skim() unix.Errno {
@@ -62,7 +65,7 @@ func (h *handler) skim() unix.Errno {
 	return unix.ECANCELED
 }
 
-// ask is ioctl.
+// ask is ioctl, and does not tell the runtime that it may wait.
 //
 //go:nosplit
 //go:norace
@@ -85,6 +88,8 @@ func (h *handler) again() bool {
 		h.ask(notifIDValid, unsafe.Pointer(&h.call.id)) == 0 && h.fill()
 }
 
+// serving tells whether info is still good.
+//
 //go:nosplit
 //go:norace
 func (h *handler) serving() bool {
@@ -92,6 +97,8 @@ func (h *handler) serving() bool {
 	return errno == 0 && h.clock.Sec*1e9+h.clock.Nsec < h.serves
 }
 
+// fill writes info where the call wants it, and tells whether all of it.
+//
 //go:nosplit
 //go:norace
 func (h *handler) fill() bool {

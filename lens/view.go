@@ -29,7 +29,7 @@ type View struct {
 	memoryAt time.Time      // zero: never
 	info     unix.Sysinfo_t // of memory, as of infoAt
 	infoAt   time.Time
-	countAt  time.Time
+	countAt  time.Time // of info's number of processes
 	cpusAt   time.Time
 	cpus     int // as many are to be seen; 0: all
 	text     []byte

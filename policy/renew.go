@@ -72,7 +72,8 @@ const (
 	each = 24 * time.Minute
 )
 
-// replace keeps in mind that a worker is replaced that does not leak fast.
+// replace keeps in mind that a worker is replaced, other than for a fast leak, so that the
+// number of workers stays: see often.
 func (s *State) replace(now time.Duration) {
 	copy(s.replaced[:], s.replaced[1:])
 	s.replaced[len(s.replaced)-1] = now
