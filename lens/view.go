@@ -42,7 +42,8 @@ type View struct {
 }
 
 // fresh is how long a picture of memory serves: for the calls that one program makes
-// for one answer, or as it starts. So sysinfo(2) and /proc/meminfo agree.
+// for one answer, or as it starts. So sysinfo(2) and /proc/meminfo agree. Where a file is
+// bound over /proc/meminfo that picture serves, until follow has made the next.
 const fresh = 50 * time.Millisecond
 
 // seldom is the same of what costs more and matters less: what is told of CPUs, and how
@@ -76,7 +77,11 @@ func (v *View) look() error {
 
 // readMemory reads memory where the picture is not fresh.
 func (v *View) readMemory(now time.Time) error {
-	if age := now.Sub(v.memoryAt); age >= 0 && age < fresh {
+	serves := fresh
+	if v.meminfo.bound != nil {
+		serves = 2 * step // follow may be late
+	}
+	if age := now.Sub(v.memoryAt); age >= 0 && age < serves {
 		return nil
 	}
 	var err error
@@ -154,11 +159,13 @@ func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, until time.Time, ok 
 	if !v.refresh(&v.meminfo, now) || v.infoAt != v.memoryAt && !v.readInfo() {
 		return info, until, false
 	}
-	return v.info, v.infoAt.Add(fresh), true
+	if until = v.infoAt.Add(fresh); v.meminfo.bound != nil {
+		until = v.infoAt.Add(step)
+	}
+	return v.info, until, true
 }
 
-// readInfo makes the answer to sysinfo(2): Python asks seventeen times as it starts, and
-// whatever sorts with the C library once.
+// readInfo makes the answer to sysinfo(2): whatever sorts with the C library asks once.
 func (v *View) readInfo() bool {
 	info, count := &v.info, v.info.Procs
 	if unix.Sysinfo(info) != nil {
@@ -246,7 +253,10 @@ func (v *View) watched() bool {
 		return false
 	}
 	now := time.Now()
-	v.refresh(&v.meminfo, now)
+	v.memoryAt = time.Time{}
+	if v.refresh(&v.meminfo, now) && v.meminfo.bound != nil {
+		v.readInfo() // so that nobody waits for it
+	}
 	if v.cpuinfo.bound != nil && v.limitedCPUs() != v.cpus { // no open tells
 		v.refresh(&v.cpuinfo, now)
 	}

@@ -42,9 +42,14 @@ var commands = []struct {
 
 const without = "no lens"
 
+// turns is in what order the ways are timed, one line a round: after four of them each has
+// been in each place once, and once after each other one.
+var turns = [...][4]int{{0, 1, 3, 2}, {1, 2, 0, 3}, {2, 3, 1, 0}, {3, 0, 2, 1}}
+
 // lensCosts times commands that see through a lens in turns with the same ones that
-// do not, under memsup all of them, in a container where that can be. A shell counts, so
-// that the start of what is around it is not in it. The limit is half of the host's memory:
+// do not, under memsup all of them, in a container where that can be. A shell counts, from
+// the second run on, so that the start of what is around it is not in it: while the first
+// one runs memsup still makes itself ready. The limit is half of the host's memory:
 // compilers and runtimes that size themselves by it do the same work then.
 func lensCosts(e extent, memsup, dir string) (*table, error) {
 	t := newTable(without)
@@ -67,7 +72,7 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 			fmt.Printf("Left out, because it is not installed: %s (apt install %s).\n", c.program, c.apt)
 			continue
 		}
-		script := fmt.Sprintf("DIR=%s; t=$(date +%%s%%N); i=0; while [ $i -lt %d ]; do %s >/dev/null; i=$((i+1)); done; echo $(($(date +%%s%%N)-t))", dir, c.times, c.line)
+		script := fmt.Sprintf("DIR=%s; %s >/dev/null; sleep 0.1; t=$(date +%%s%%N); i=0; while [ $i -lt %d ]; do %[2]s >/dev/null; i=$((i+1)); done; echo $(($(date +%%s%%N)-t))", dir, c.line, c.times)
 		var rows []*row
 		for _, m := range modes {
 			most := m.most
@@ -79,14 +84,13 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 			rows = append(rows, t.row(fmt.Sprintf("`%s`, %s, ms", name, m.name), within(without, most)))
 		}
 		for i := range e.lens + 1 {
-			ns := make([]float64, 1+len(modes))
-			for j := range ns {
-				k := (i + j) % len(ns)
-				argv := []string{memsup, "--control", "off", "--", "sh", "-c", script}
+			var ns [len(turns)]float64
+			for _, k := range turns[i%len(turns)] {
+				mode := "off"
 				if k > 0 {
-					argv = []string{memsup, "lens", "--mode", modes[k-1].name, "--limit", limit, "--", "sh", "-c", script}
+					mode = modes[k-1].name
 				}
-				argv = append(slices.Clone(where), argv...)
+				argv := append(slices.Clone(where), memsup, "--control", "off", "--limit", limit, "--lens", mode, "--", "sh", "-c", script)
 				out, err := clean(exec.Command(argv[0], argv[1:]...))
 				if err != nil {
 					return nil, err
