@@ -30,13 +30,19 @@ func (v *View) bind() error {
 	if v.readCPUs(time.Now()); v.online.page != nil {
 		documents = append(documents, &v.cpuinfo, &v.online)
 	}
-	err := v.put(documents, memory)
-	if err != nil {
-		for _, d := range documents {
+	return v.put(documents, memory)
+}
+
+// unbind forgets what bind made, of which the end of its thread leaves nothing.
+func (v *View) unbind() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, d := range []*document{&v.meminfo, &v.cpuinfo, &v.online} {
+		if d.bound != nil {
+			d.bound.Close()
 			d.bound = nil
 		}
 	}
-	return err
 }
 
 // put makes the documents' files in a directory, and binds them. Their texts are made

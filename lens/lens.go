@@ -83,6 +83,9 @@ func (v *View) Open(mode Mode) (*Lens, error) {
 		return nil, err
 	}
 	v.follow()
+	if mode == Bind {
+		v.seen()
+	}
 	return l, nil
 }
 
@@ -125,6 +128,11 @@ func (l *Lens) thread(opened chan<- error) {
 
 func (l *Lens) install() (err error) {
 	if l.mode == Bind {
+		defer func() {
+			if err != nil {
+				l.view.unbind()
+			}
+		}()
 		if err := l.view.bind(); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +24,7 @@ func opened(t *testing.T, mode Mode) (*Lens, *View) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.Budget().SetLimit(limit)
+	v.SetLimit(limit)
 	l, err := v.Open(mode)
 	for _, errno := range []error{unix.EBUSY, unix.EINVAL, unix.ENOSYS, unix.EPERM} {
 		if errors.Is(err, errno) {
@@ -106,6 +107,23 @@ func TestNames(t *testing.T) {
 	p.want("not a directory", "plain /proc/version/../../proc/meminfo")
 }
 
+// TestSetLimit: who asks once a limit was set is told of that one, however often it asked
+// just before.
+func TestSetLimit(t *testing.T) {
+	l, v := opened(t, Exact)
+	p := begin(t, l)
+	for i := range int64(10) {
+		for range 2 {
+			p.do("sysinfo")
+		}
+		n := limit - i*(1<<20)
+		v.SetLimit(n)
+		if got, want := p.do("sysinfo"), strconv.FormatInt(n, 10)+" "; !strings.HasPrefix(got, want) {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+}
+
 // TestAgree: sysinfo(2) and /proc/meminfo say the same, where what is free and what is
 // available differ: the limit is above what is used.
 func TestAgree(t *testing.T) {
@@ -114,9 +132,8 @@ func TestAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.Budget().SetLimit(m.HostTotal / 2)
+	v.SetLimit(m.HostTotal / 2)
 	v.mu.Lock()
-	v.memoryAt = time.Time{} // the picture of the limit before
 	err = v.readMemory(time.Now())
 	differ := v.memory.MemFree != v.memory.MemAvailable && v.memory.MemFree > 0
 	v.mu.Unlock()
@@ -144,11 +161,11 @@ func TestHeld(t *testing.T) {
 	p.want("done", "hold")
 	p.want(inside, "again")
 	p.want("0 done", "offset")
-	v.Budget().SetLimit(limit / 2)
+	v.SetLimit(limit / 2)
 	for p.do("again") != "MemTotal:          32768 kB" { // until the test's own deadline
 		continue
 	}
-	v.Budget().SetLimit(0)
+	v.SetLimit(0)
 	for p.do("again") == "MemTotal:          32768 kB" {
 		continue
 	}

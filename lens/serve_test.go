@@ -19,7 +19,7 @@ func serve() {
 	if err != nil {
 		panic(err)
 	}
-	v.Budget().SetLimit(limit)
+	v.SetLimit(limit)
 	l, err := v.Open(Exact)
 	if err != nil {
 		panic(err)

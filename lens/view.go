@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,7 @@ type View struct {
 
 	mu       sync.Mutex
 	memory   budget.Meminfo
-	memoryAt time.Time      // zero: never
+	memoryAt time.Time      // zero: to be read anew
 	info     unix.Sysinfo_t // of memory, as of infoAt
 	infoAt   time.Time
 	countAt  time.Time // of info's number of processes
@@ -37,8 +38,9 @@ type View struct {
 	cpuinfo  document
 	online   document
 
+	limits   atomic.Uint32 // how often one was set
 	follower sync.Once
-	readers  chan struct{} // somebody opened what follow keeps true
+	readers  chan struct{} // somebody sees what follow keeps true
 }
 
 // fresh is how long a picture of memory serves: for the calls that one program makes
@@ -50,7 +52,7 @@ const fresh = 50 * time.Millisecond
 // many processes there are.
 const seldom = time.Second
 
-// NewView makes a view. The caller has to tell Budget of a limit that it is to keep.
+// NewView makes a view. The caller has to tell SetLimit of a limit that is to be kept.
 func NewView() (*View, error) {
 	b, err := budget.Open()
 	if err != nil {
@@ -68,6 +70,15 @@ func NewView() (*View, error) {
 // Budget is what the view reads memory from.
 func (v *View) Budget() *budget.Budget { return v.budget }
 
+// SetLimit is Budget.SetLimit, and what was read under another limit serves nobody any more.
+func (v *View) SetLimit(n int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.budget.SetLimit(n)
+	v.memoryAt = time.Time{}
+	v.limits.Add(1)
+}
+
 // look is the first look.
 func (v *View) look() error {
 	v.mu.Lock()
@@ -81,7 +92,7 @@ func (v *View) readMemory(now time.Time) error {
 	if v.meminfo.bound != nil {
 		serves = 2 * step // follow may be late
 	}
-	if age := now.Sub(v.memoryAt); age >= 0 && age < serves {
+	if now.Sub(v.memoryAt) < serves { // it may be of after now, by who had the lock before
 		return nil
 	}
 	var err error
@@ -142,10 +153,7 @@ func (v *View) open(d *document, now time.Time) (fd int, ok bool) {
 		return 0, false
 	}
 	if d == &v.meminfo {
-		select {
-		case v.readers <- struct{}{}:
-		default:
-		}
+		v.seen()
 	}
 	return fd, true
 }
@@ -245,6 +253,14 @@ func (v *View) follow() {
 	})
 }
 
+// seen tells follow that somebody sees the text of memory.
+func (v *View) seen() {
+	select {
+	case v.readers <- struct{}{}:
+	default:
+	}
+}
+
 // watched makes the text of memory new and tells whether somebody may look.
 func (v *View) watched() bool {
 	v.mu.Lock()
@@ -255,7 +271,7 @@ func (v *View) watched() bool {
 	now := time.Now()
 	v.memoryAt = time.Time{}
 	if v.refresh(&v.meminfo, now) && v.meminfo.bound != nil {
-		v.readInfo() // so that nobody waits for it
+		v.readInfo() // so that hardly anybody waits for it
 	}
 	if v.cpuinfo.bound != nil && v.limitedCPUs() != v.cpus { // no open tells
 		v.refresh(&v.cpuinfo, now)

@@ -88,7 +88,7 @@ func (ls *lenses) own() string {
 // setLimit is for what the lenses read: Config.Limit.
 func (ls *lenses) setLimit(n int64) {
 	if ls.view != nil {
-		ls.view.Budget().SetLimit(n)
+		ls.view.SetLimit(n)
 	}
 }
 

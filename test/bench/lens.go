@@ -25,7 +25,7 @@ var modes = []struct {
 	walks float64 // grep -r, which opens one file after the other and reads little of it
 }{{"exact", 1.1, 1.1}, {"wide", 1.25, 2}, {"bind", 1.02, 1.02}}
 
-// commands are what is run, so many times in a row; each needs its program.
+// commands are what is run, so many times before the clock is read; each needs its program.
 var commands = []struct {
 	program, apt, line string
 	times              int
@@ -49,7 +49,8 @@ var turns = [...][4]int{{0, 1, 3, 2}, {1, 2, 0, 3}, {2, 3, 1, 0}, {3, 0, 2, 1}}
 // lensCosts times commands that see through a lens in turns with the same ones that
 // do not, under memsup all of them, in a container where that can be. A shell counts, from
 // the second run on, so that the start of what is around it is not in it: while the first
-// one runs memsup still makes itself ready. The limit is half of the host's memory:
+// one runs memsup still makes itself ready; and as long as what is done once a second
+// falls into it. The limit is half of the host's memory:
 // compilers and runtimes that size themselves by it do the same work then.
 func lensCosts(e extent, memsup, dir string) (*table, error) {
 	t := newTable(without)
@@ -72,7 +73,8 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 			fmt.Printf("Left out, because it is not installed: %s (apt install %s).\n", c.program, c.apt)
 			continue
 		}
-		script := fmt.Sprintf("DIR=%s; %s >/dev/null; sleep 0.1; t=$(date +%%s%%N); i=0; while [ $i -lt %d ]; do %[2]s >/dev/null; i=$((i+1)); done; echo $(($(date +%%s%%N)-t))", dir, c.line, c.times)
+		script := fmt.Sprintf("DIR=%s; %s >/dev/null; sleep 0.1; n=0; t=$(date +%%s%%N); e=$t; while [ $((e-t)) -lt %d ]; do i=0; while [ $i -lt %d ]; do %[2]s >/dev/null; i=$((i+1)); done; n=$((n+i)); e=$(date +%%s%%N); done; echo $(((e-t)/n))",
+			dir, c.line, e.while.Nanoseconds()+1, c.times)
 		var rows []*row
 		for _, m := range modes {
 			most := m.most
@@ -103,8 +105,8 @@ func lensCosts(e extent, memsup, dir string) (*table, error) {
 				continue
 			}
 			for k, r := range rows {
-				r.add("memsup", ns[k+1]/1e6/float64(c.times))
-				r.add(without, ns[0]/1e6/float64(c.times))
+				r.add("memsup", ns[k+1]/1e6)
+				r.add(without, ns[0]/1e6)
 			}
 		}
 	}

@@ -29,10 +29,11 @@ type extent struct {
 	shares                                   int // pairs of loads, each so long
 	load                                     time.Duration
 	lens, reads                              int
+	while                                    time.Duration
 }
 
 var (
-	full  = extent{rounds: 400, pairs: 15, orphans: 20000, instances: 15, count: 15, settle: 30 * time.Second, watch: 20 * time.Second, shares: 19, load: 3 * time.Second, lens: 61, reads: 1500}
+	full  = extent{rounds: 400, pairs: 15, orphans: 20000, instances: 15, count: 15, settle: 30 * time.Second, watch: 20 * time.Second, shares: 19, load: 3 * time.Second, lens: 31, while: time.Second, reads: 1500}
 	quick = extent{rounds: 15, pairs: 2, orphans: 500, instances: 1, count: 2, settle: time.Second, watch: time.Second, shares: 1, load: time.Second, lens: 1, reads: 100}
 )
 

@@ -171,17 +171,30 @@ func TestLensUsers(t *testing.T) {
 	}
 }
 
-// What is bound follows the limits, of CPU too.
+// What is bound follows the limits, of CPU too, and so does sysinfo(2).
 func TestLensFollows(t *testing.T) {
 	t.Parallel()
 	flags := append(memory("64m"), "--cpus", "1", "--cap-add", "SYS_ADMIN")
-	c := start(t, &lensImage, flags, "--lens", "bind", "--", "sh", "-c", `while sleep 0.1; do echo $(grep -c ^processor /proc/cpuinfo) $(cat /sys/devices/system/cpu/online) $(grep ^MemTotal: /proc/meminfo); done`)
-	c.await(1, `^1 0 MemTotal: 65536 kB$`)
+	c := start(t, &lensImage, flags, "--lens", "bind", "--", "sh", "-c", `while sleep 0.1; do echo $(grep -c ^processor /proc/cpuinfo) $(cat /sys/devices/system/cpu/online) $(grep ^MemTotal: /proc/meminfo) $(musl sysinfo); done`)
+	c.await(1, `^1 0 MemTotal: 65536 kB 67108864$`)
 	if _, err := docker("update", "--cpus", "2", "--memory", "128m", "--memory-swap", "128m", c.id); err != nil {
 		t.Fatal(err)
 	}
-	c.await(1, `^2 0-1 MemTotal: 131072 kB$`)
+	c.await(1, `^2 0-1 MemTotal: 131072 kB 134217728$`)
 	c.stop(143)
+}
+
+// What is bound is kept true beside a lens of another mode, through which nobody looks.
+func TestLensFollowsBesideAnother(t *testing.T) {
+	t.Parallel()
+	flags := append(append(memory("64m"), "--cap-add", "SYS_ADMIN"), files(t, "twomodes")...)
+	c := start(t, &lensImage, flags)
+	c.await(1, `bound.1 \| MemTotal: 65536 kB$`)
+	if _, err := docker("update", "--memory", "128m", "--memory-swap", "128m", c.id); err != nil {
+		t.Fatal(err)
+	}
+	c.await(1, `bound.1 \| MemTotal: 131072 kB$`)
+	c.stop(0)
 }
 
 // Where a lens cannot be, the worker starts without it, and one line says why.
