@@ -113,7 +113,7 @@ type handler struct {
 	info     unix.Sysinfo_t
 	filled   unix.Iovec // info
 	serves   int64      // until when info does, by monotonic
-	limits   uint32     // View.limits of info
+	limits   uint32     // View.limits when info was made
 	clock    unix.Timespec
 	reply    response
 	remote   [2]unix.RemoteIovec

@@ -38,7 +38,7 @@ type View struct {
 	cpuinfo  document
 	online   document
 
-	limits   atomic.Uint32 // how often one was set
+	limits   atomic.Uint32 // how often SetLimit was called
 	follower sync.Once
 	readers  chan struct{} // somebody sees what follow keeps true
 }
@@ -70,7 +70,8 @@ func NewView() (*View, error) {
 // Budget is what the view reads memory from.
 func (v *View) Budget() *budget.Budget { return v.budget }
 
-// SetLimit is Budget.SetLimit, and what was read under another limit serves nobody any more.
+// SetLimit is Budget.SetLimit, of n bytes, and what was read under another limit serves
+// nobody any more.
 func (v *View) SetLimit(n int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -29,7 +29,7 @@ type extent struct {
 	shares                                   int // pairs of loads, each so long
 	load                                     time.Duration
 	lens, reads                              int
-	while                                    time.Duration
+	while                                    time.Duration // of a run with a lens, at least
 }
 
 var (

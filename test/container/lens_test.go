@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write what was seen into docs/lens.md")
@@ -227,15 +228,17 @@ func TestLensOfTwoUsers(t *testing.T) {
 // is killed, and however busy memsup is. MEMSUP_STORM is how many opens each of the
 // two kinds of programs makes.
 func TestLensStorm(t *testing.T) {
-	calls := os.Getenv("MEMSUP_STORM")
-	if calls == "" {
-		calls = "30000"
+	calls := 30000
+	if given := os.Getenv("MEMSUP_STORM"); given != "" {
+		calls = int(number(t, given))
 	}
-	flags := append(append(memory("64m"), files(t, "storm")...), "--env", "CALLS="+calls, "--env", "LIMIT="+strconv.Itoa(boxed))
+	flags := append(append(memory("64m"), files(t, "storm")...), "--env", "CALLS="+strconv.Itoa(calls), "--env", "LIMIT="+strconv.Itoa(boxed))
 	c := start(t, &lensImage, flags)
 	before := strings.Count(c.exec("ls", "/proc/1/fd"), "\n")
 	for _, kind := range []string{"restart", "interrupt"} {
-		line := c.await(1, kind+`.* \d+ calls, \d+ interrupted, \d+ wrong$`)
+		ended := kind + `.* \d+ calls, \d+ interrupted, \d+ wrong$`
+		c.eventually(patience+time.Duration(calls)*2*time.Millisecond, kind+" is done", func() bool { return len(c.lines(ended)) > 0 })
+		line := c.await(1, ended)
 		t.Log(line)
 		if !strings.HasSuffix(line, " 0 wrong") || kind == "restart" && !strings.Contains(line, " 0 interrupted") {
 			t.Error(line)
