@@ -113,7 +113,7 @@ type handler struct {
 	info     unix.Sysinfo_t
 	filled   unix.Iovec // info
 	serves   int64      // until when info does, by monotonic
-	limits   uint32     // View.limits when info was made
+	picture  uint32     // of View.pictures, that info is of
 	clock    unix.Timespec
 	reply    response
 	remote   [2]unix.RemoteIovec
@@ -140,12 +140,12 @@ func (h *handler) respond(r response) {
 // sysinfo fills the struct that the call names.
 func (h *handler) sysinfo() bool {
 	h.be(h.own)
-	limits, at, now := h.lens.view.limits.Load(), monotonic(), time.Now()
-	info, until, ok := h.lens.view.sysinfo(now)
+	at, now := monotonic(), time.Now()
+	info, until, picture, ok := h.lens.view.sysinfo(now, h.lens.serves)
 	if !ok || !h.waits() {
 		return false
 	}
-	h.info, h.serves, h.limits = info, at+int64(until.Sub(now)), limits
+	h.info, h.serves, h.picture = info, at+int64(until.Sub(now)), picture
 	filled := unsafe.Slice((*byte)(unsafe.Pointer(&h.info)), unsafe.Sizeof(h.info))
 	if h.move(true, h.call.args[0], filled) < len(filled) {
 		return false // the kernel finds out what is wrong with that address

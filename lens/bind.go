@@ -57,9 +57,9 @@ func (v *View) put(documents []*document, dir string) (err error) {
 			return fmt.Errorf("make a file for %s: %w", d.path, err)
 		}
 	}
-	v.memoryAt, v.cpusAt = time.Time{}, time.Time{}
+	v.cpusAt = time.Time{}
 	for _, d := range documents {
-		v.refresh(d, time.Now())
+		v.refresh(d, time.Now(), 0)
 	}
 	for i, d := range documents {
 		if err := d.bind(path(i)); err != nil {

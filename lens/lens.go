@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,8 +57,9 @@ type Lens struct {
 	view     *View
 	machine  machine
 	listener int
-	patient  bool // no signal ends a call that is being answered
-	byFile   bool // workers' memory is reached by /proc/PID/mem
+	patient  bool          // no signal ends a call that is being answered
+	byFile   bool          // workers' memory is reached by /proc/PID/mem
+	serves   time.Duration // how long a picture does, for sysinfo(2)
 	runs     chan func()
 	waiting  atomic.Int32 // threads that were relieved and are not done
 	// unwatched tells that nobody looks whether an answer takes too long; what is
@@ -76,7 +78,10 @@ func (v *View) Open(mode Mode) (*Lens, error) {
 	if err := v.look(); err != nil {
 		return nil, err
 	}
-	l := &Lens{mode: mode, view: v, machine: m, byFile: byFile(), runs: make(chan func()), watch: make(chan struct{}, 1)}
+	l := &Lens{mode: mode, view: v, machine: m, byFile: byFile(), serves: fresh, runs: make(chan func()), watch: make(chan struct{}, 1)}
+	if mode == Bind {
+		l.serves = lasting
+	}
 	opened := make(chan error)
 	go l.thread(opened)
 	if err := <-opened; err != nil {

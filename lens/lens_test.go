@@ -124,6 +124,33 @@ func TestSetLimit(t *testing.T) {
 	}
 }
 
+// TestServes: a lens in exact has a new picture made when the last is 50 ms old, though
+// that does for one in bind.
+func TestServes(t *testing.T) {
+	_, v := opened(t, Exact)
+	v.SetLimit(limit)
+	begun := time.Now()
+	made := v.pictures.Load()
+	for _, c := range []struct {
+		after, serves time.Duration
+		made          uint32
+	}{
+		{0, fresh, 1},
+		{fresh - 1, fresh, 1},
+		{fresh, lasting, 1},
+		{fresh, fresh, 2},
+		{step, lasting, 2},
+		{fresh + lasting, lasting, 3},
+		{fresh + lasting, fresh, 3},
+	} {
+		now := begun.Add(c.after)
+		_, until, picture, ok := v.sysinfo(now, c.serves)
+		if !ok || picture != made+c.made || !until.After(now) {
+			t.Errorf("after %v, where one serves for %v: picture %d, want %d; for %v more, %v", c.after, c.serves, picture-made, c.made, until.Sub(now), ok)
+		}
+	}
+}
+
 // TestAgree: sysinfo(2) and /proc/meminfo say the same, where what is free and what is
 // available differ: the limit is above what is used.
 func TestAgree(t *testing.T) {
@@ -134,7 +161,7 @@ func TestAgree(t *testing.T) {
 	}
 	v.SetLimit(m.HostTotal / 2)
 	v.mu.Lock()
-	err = v.readMemory(time.Now())
+	err = v.readMemory(time.Now(), fresh)
 	differ := v.memory.MemFree != v.memory.MemAvailable && v.memory.MemFree > 0
 	v.mu.Unlock()
 	if err != nil || !differ {

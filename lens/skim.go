@@ -94,7 +94,7 @@ func (h *handler) again() bool {
 //go:norace
 func (h *handler) serving() bool {
 	_, _, errno := unix.RawSyscall6(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&h.clock)), 0, 0, 0, 0)
-	return errno == 0 && h.clock.Sec*1e9+h.clock.Nsec < h.serves && h.lens.view.limits.Load() == h.limits
+	return errno == 0 && h.clock.Sec*1e9+h.clock.Nsec < h.serves && h.lens.view.pictures.Load() == h.picture
 }
 
 // fill writes info where the call wants it, and tells whether all of it.

@@ -38,15 +38,15 @@ type View struct {
 	cpuinfo  document
 	online   document
 
-	limits   atomic.Uint32 // how often SetLimit was called
+	pictures atomic.Uint32 // a number for each that was made; another one is no longer true
 	follower sync.Once
 	readers  chan struct{} // somebody sees what follow keeps true
 }
 
 // fresh is how long a picture of memory serves: for the calls that one program makes
-// for one answer, or as it starts. So sysinfo(2) and /proc/meminfo agree. Where a file is
-// bound over /proc/meminfo that picture serves, until follow has made the next.
-const fresh = 50 * time.Millisecond
+// for one answer, or as it starts. So sysinfo(2) and /proc/meminfo agree. Through Bind
+// lasting is: follow makes the next before, unless it is late.
+const fresh, lasting = 50 * time.Millisecond, 2 * step
 
 // seldom is the same of what costs more and matters less: what is told of CPUs, and how
 // many processes there are.
@@ -77,22 +77,18 @@ func (v *View) SetLimit(n int64) {
 	defer v.mu.Unlock()
 	v.budget.SetLimit(n)
 	v.memoryAt = time.Time{}
-	v.limits.Add(1)
+	v.pictures.Add(1)
 }
 
 // look is the first look.
 func (v *View) look() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.readMemory(time.Now())
+	return v.readMemory(time.Now(), fresh)
 }
 
-// readMemory reads memory where the picture is not fresh.
-func (v *View) readMemory(now time.Time) error {
-	serves := fresh
-	if v.meminfo.bound != nil {
-		serves = 2 * step // follow may be late
-	}
+// readMemory reads memory where the picture does not serve any more, for so long.
+func (v *View) readMemory(now time.Time, serves time.Duration) error {
 	if now.Sub(v.memoryAt) < serves { // it may be of after now, by who had the lock before
 		return nil
 	}
@@ -101,6 +97,7 @@ func (v *View) readMemory(now time.Time) error {
 		return err
 	}
 	v.memoryAt = now
+	v.pictures.Add(1)
 	v.text = v.memory.Append(v.text[:0])
 	v.text = stretch(v.text, v.meminfo.length()-len(v.text))
 	return nil
@@ -117,14 +114,15 @@ func stretch(text []byte, n int) []byte {
 	return append(text[:at], behind...)
 }
 
-// refresh makes a document's text new. It is false where the document is the
-// kernel's own: nothing limits, or the numbers cannot be read.
-func (v *View) refresh(d *document, now time.Time) bool {
+// refresh makes a document's text new, where its picture has served for so long. It is
+// false where the document is the kernel's own: nothing limits, or the numbers cannot be
+// read.
+func (v *View) refresh(d *document, now time.Time, serves time.Duration) bool {
 	if d != &v.meminfo {
 		v.readCPUs(now)
 		return d.page != nil
 	}
-	return v.readMemory(now) == nil && d.set(v.text, v.memory.Limited)
+	return v.readMemory(now, serves) == nil && d.set(v.text, v.memory.Limited)
 }
 
 // named is the document whose name is base, without its directory; nil for none.
@@ -146,7 +144,7 @@ func (v *View) named(base []byte) *document {
 func (v *View) open(d *document, now time.Time) (fd int, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.refresh(d, now) {
+	if !v.refresh(d, now, fresh) {
 		return 0, false
 	}
 	fd, err := unix.Open(d.page.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -160,18 +158,16 @@ func (v *View) open(d *document, now time.Time) (fd int, ok bool) {
 }
 
 // sysinfo is the answer to sysinfo(2) by the picture that /proc/meminfo is made of, and
-// as old. The load and what the kernel may add one day are the host's. There is none where
-// that file's text is not to be had: tools that mix both would show nonsense.
-func (v *View) sysinfo(now time.Time) (info unix.Sysinfo_t, until time.Time, ok bool) {
+// as old, how long it is good, and that picture's number. The load and what the kernel may
+// add one day are the host's. There is none where that file's text is not to be had: tools
+// that mix both would show nonsense.
+func (v *View) sysinfo(now time.Time, serves time.Duration) (info unix.Sysinfo_t, until time.Time, picture uint32, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.refresh(&v.meminfo, now) || v.infoAt != v.memoryAt && !v.readInfo() {
-		return info, until, false
+	if !v.refresh(&v.meminfo, now, serves) || v.infoAt != v.memoryAt && !v.readInfo() {
+		return info, until, picture, false
 	}
-	if until = v.infoAt.Add(fresh); v.meminfo.bound != nil {
-		until = v.infoAt.Add(step)
-	}
-	return v.info, until, true
+	return v.info, v.infoAt.Add(serves), v.pictures.Load(), true
 }
 
 // readInfo makes the answer to sysinfo(2): whatever sorts with the C library asks once.
@@ -270,12 +266,11 @@ func (v *View) watched() bool {
 		return false
 	}
 	now := time.Now()
-	v.memoryAt = time.Time{}
-	if v.refresh(&v.meminfo, now) && v.meminfo.bound != nil {
+	if v.refresh(&v.meminfo, now, 0) && v.meminfo.bound != nil {
 		v.readInfo() // so that hardly anybody waits for it
 	}
 	if v.cpuinfo.bound != nil && v.limitedCPUs() != v.cpus { // no open tells
-		v.refresh(&v.cpuinfo, now)
+		v.refresh(&v.cpuinfo, now, 0)
 	}
 	return true
 }
