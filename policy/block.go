@@ -40,6 +40,7 @@ const (
 	stillGrowing
 	stillFilling
 	surges
+	justFits
 	dips
 	otherTurn
 	noLimit
@@ -51,7 +52,16 @@ const (
 // Passing says whether what hinders is soon over by itself.
 func (b Block) Passing() bool {
 	switch b.why {
-	case someStarting, notRunning, justStopped, underPressure, memoryGoes, justKilled, stillFilling, otherTurn, notAsked:
+	case someStarting, notRunning, justStopped, underPressure, memoryGoes, justKilled, stillFilling, justFits, otherTurn, notAsked:
+		return true
+	}
+	return false
+}
+
+// memory says whether memory alone hinders, for longer.
+func (b Block) memory() bool {
+	switch b.why {
+	case noRoom, stillGrowing, surges, dips:
 		return true
 	}
 	return false
@@ -94,6 +104,8 @@ func (b Block) String() string {
 			size(b.room), size(b.coming), size(b.cost), size(b.reserve))
 	case surges:
 		return fmt.Sprintf("headroom %s under cost %s + %s that workers take for a moment at once", size(b.room), size(b.cost), size(b.coming))
+	case justFits:
+		return fmt.Sprintf("waiting %s, what workers take for a moment has only just had room", period(b.wait))
 	case dips:
 		return fmt.Sprintf("available memory dips to %s, under cost %s + half the reserve of %s", size(b.room), size(b.cost), size(b.reserve))
 	case otherTurn:

@@ -1,6 +1,8 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+)
 
 // grow finds for each type why it does not grow, and lets one type grow by one
 // worker where nothing else was decided, or has another one make way for it.
@@ -9,7 +11,7 @@ func (s *State) grow(l *look) {
 	for i := range s.types {
 		t := &s.types[i]
 		t.block = s.blocked(l, i)
-		if t.block.why == nothing && (best < 0 || s.growsBefore(l, i, best)) {
+		if (t.block.why == nothing || t.block.why == justFits) && (best < 0 || s.growsBefore(l, i, best)) {
 			best = i
 		}
 	}
@@ -22,14 +24,15 @@ func (s *State) grow(l *look) {
 			t.block = Block{why: otherTurn, name: l.c.Types[best].Name}
 		}
 	}
-	if len(s.actions) > 0 {
+	t := &s.types[best]
+	if len(s.actions) > 0 || t.block.why != nothing {
 		return
 	}
-	t := &s.types[best]
 	cost, _ := s.Cost(best)
 	s.actions = append(s.actions, Action{Kind: Up, Type: best, Reason: t.demand.because() + fmt.Sprintf(
 		"headroom %s holds cost %s + reserve %s", size(s.spare(l)), size(cost), size(l.reserve))})
 	t.wanted++
+	t.oneMore.until.until = min(t.oneMore.until.until, l.now)
 	t.below = max(0, t.low-t.wanted)
 	t.demand.follow(l.now)
 }
@@ -96,6 +99,10 @@ func (s *State) blocked(l *look, i int) Block {
 		return limit
 	}
 	lacks := s.lacks(l, i, false)
+	if lacks.why == surges {
+		t.unfit = l.now
+	}
+	fits := t.unfit + 2*lasting - l.now
 	switch {
 	case lacks.why == noLimit, lacks.why == memoryShort:
 		return lacks
@@ -107,6 +114,8 @@ func (s *State) blocked(l *look, i int) Block {
 		return Block{why: killedBack, wait: mourning}
 	case hold > 0:
 		return Block{why: takenBack, wait: hold}
+	case lacks.why == nothing && t.unfit > 0 && fits > 0:
+		return Block{why: justFits, wait: fits}
 	}
 	return lacks
 }

@@ -19,7 +19,7 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
 	}
-	best, often := none(), s.often(l.now)
+	best, often := none(), s.often(l.now, 0)
 	for i := range l.o.Workers {
 		w := &l.o.Workers[i]
 		if !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {

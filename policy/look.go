@@ -24,7 +24,7 @@ type look struct {
 	dips               bool    // memory is used for a moment, and does not end
 	returning          int64   // what stopping workers give back
 	costs              int64   // of all workers
-	growth             float64 // of leaking workers, bytes a second
+	growth             float64 // of leaking workers, bytes a second, less what others give back, half of it at most
 	leaving            float64 // growth of stopping workers, bytes a second
 
 	net, total float64 // how fast memory goes, see history.fall
@@ -43,7 +43,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
 	s.followStops(o, l.available)
-	often := s.often(o.Now)
+	often, grown := s.often(o.Now, 0), 0.0
 	for i := range o.Workers {
 		w := &o.Workers[i]
 		if !s.has(w.Type) {
@@ -79,15 +79,20 @@ func (s *State) observe(c *Config, o *Observation) look {
 			t.young = t.young || !s.tracks[i].warmed && !t.outdated(w)
 			l.filling = plus(l.filling, s.filling(w, &s.tracks[i], l.now))
 			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
+			if k := &s.tracks[i]; k.warmed && !t.outdated(w) {
+				t.highs, t.warmed = plus(t.highs, k.high), t.warmed+1
+			}
 			if leaks(w, l.now) {
 				l.growth += float64(bytes(w.Growth))
 			}
+			grown += float64(signed(w.Growth))
 		case Stopping:
 			l.stopping++
 			l.returning = plus(l.returning, bytes(w.Cost))
 			l.leaving += float64(bytes(w.Growth))
 		}
 	}
+	l.growth = min(l.growth, max(grown, l.growth/2))
 	for i := range s.types {
 		l.coming = plus(l.coming, max(0, s.types[i].coming))
 	}
@@ -182,6 +187,7 @@ func (s *State) count(o *Observation) {
 	for i := range s.types {
 		t := &s.types[i]
 		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming, t.young = 0, 0, 0, 0, 0, 0, 0, false
+		t.highs, t.warmed = 0, 0
 	}
 	for i := range o.Workers {
 		w := &o.Workers[i]

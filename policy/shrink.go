@@ -34,6 +34,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 		i, because := s.pick(l.o, t, s.chosen)
 		w := &l.o.Workers[i]
 		var reason string
+		var wait time.Duration // for the next up, at least
 		switch {
 		case low:
 			reason = l.lowReason(free)
@@ -43,7 +44,9 @@ func (s *State) shrink(l *look, unexplained bool) {
 			reason = l.endReason(l.rest(l.net), warning(w))
 		case cramped:
 			reason = l.crampedReason()
-			s.fitted = l.now
+			s.fitted, wait = l.now, 5*time.Minute // how much that is goes up and down
+			i, because = s.swollen(l, i, because)
+			w = &l.o.Workers[i]
 		case unexplained:
 			reason = "the kernel killed for memory, and no worker's end explains it"
 		case hard:
@@ -59,6 +62,8 @@ func (s *State) shrink(l *look, unexplained bool) {
 			return
 		}
 		s.down(l, i, reason+"; "+s.goes(l, w, because))
+		hold := &s.types[t].hold
+		hold.until = max(hold.until, l.now+wait)
 		if !many {
 			return
 		}
@@ -209,7 +214,7 @@ func (s *State) exchanges(l *look, w *Worker, because string) bool {
 	}
 	cost, _ := s.Cost(w.Type)
 	return bytes(w.Cost)-cost >= max(8*mib, cost/4) && len(s.actions) == 0 && !s.recycled.observed &&
-		(!s.often(l.now) || because == growsFastest && l.ends(l.rest(l.net), warning(w)))
+		(!s.often(l.now, 0) || because == growsFastest && l.ends(l.rest(l.net), warning(w)))
 }
 
 // goes says in words who goes and why it is that one.

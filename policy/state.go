@@ -71,6 +71,8 @@ type typeState struct {
 	stopping, extra               int
 	coming                        int64 // to those that are ready
 	young                         bool  // one that is ready is not warm
+	highs                         int64 // of those that are warm, in sum
+	warmed                        int64 // how many they are
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
@@ -93,6 +95,8 @@ type typeState struct {
 	block       Block
 	holds       Block // why memory does not hold one more, if asked
 	demand      demand
+	oneMore     oneMore
+	unfit       time.Duration // when what workers take for a moment last had no room beside one more
 	denied      time.Duration // since when memory denies what demand asks for; zero is not
 }
 
@@ -133,6 +137,7 @@ func (s *State) Decide(c *Config, o *Observation) []Action {
 	s.comply(&l)
 	s.giveBack(&l)
 	s.grow(&l)
+	s.makeRoom(&l)
 	s.hold(&l)
 	s.looks++
 	s.now = o.Now
@@ -157,7 +162,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
-			t.spikes, t.proved, t.away = spikes{}, recent{}, recent{}
+			t.spikes, t.proved, t.away, t.unfit = spikes{}, recent{}, recent{}, 0
 		}
 		if !o.OOMGroup {
 			t.below = 0
@@ -179,6 +184,7 @@ func (s *State) followLimit(o *Observation) {
 	if s.looks > 0 && limit > s.limit {
 		for i := range s.types {
 			t := &s.types[i]
+			t.unfit = 0
 			if cost, known := s.Cost(i); known && limit-s.limit >= cost {
 				t.hold.until = min(t.hold.until, o.Now)
 				t.mourning.until = min(t.mourning.until, o.Now)

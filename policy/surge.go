@@ -22,8 +22,20 @@ type spikes struct {
 // highest there, and the bytes of all of them in sum.
 type bin struct{ looks, turns, sum float64 }
 
+// own is a worker's part of its type's spikes: how many looks and turns each bin holds,
+// and how many there were.
+type own struct {
+	bins         [len(spikes{}.bins)]struct{ looks, turns float32 }
+	looks, turns float32
+	at           time.Duration // of the last look that counted: one a second does
+}
+
 // look takes one look at a worker that is ready: what it has beside what it keeps.
-func (p *spikes) look(now time.Duration, has int64) {
+func (p *spikes) look(now time.Duration, has int64, k *own) {
+	counts := now-k.at >= time.Second
+	if counts {
+		k.count(now)
+	}
 	if now-p.since >= 24*time.Hour {
 		p.size, p.since = p.size-p.size/8, now
 	}
@@ -36,17 +48,21 @@ func (p *spikes) look(now time.Duration, has int64) {
 		}
 	}
 	if has = min(has, p.size); has >= 256*kib {
-		b := &p.bins[(has-1)/p.unit]
+		i := (has - 1) / p.unit
+		b := &p.bins[i]
+		if counts {
+			k.bins[i].looks++
+		}
 		b.looks++
 		b.sum += float64(has)
 	}
 }
 
-// turn takes the highest that a worker had for a moment in a turn of its track.
-func (p *spikes) turn(had int64) {
-	p.turns++
+// reach makes bins hold what a worker had for a moment, and says how often they became
+// twice as wide for it.
+func (p *spikes) reach(had int64) (widened int) {
 	p.size, p.unit = max(p.size, had), max(p.unit, mib)
-	for p.size > int64(len(p.bins))*p.unit {
+	for ; p.size > int64(len(p.bins))*p.unit; widened++ {
 		narrow := p.bins
 		clear(p.bins[:])
 		for i, a := range narrow {
@@ -55,18 +71,48 @@ func (p *spikes) turn(had int64) {
 		}
 		p.unit *= 2
 	}
+	return widened
+}
+
+// turn takes the highest that a worker had for a moment in a turn of its track. It is
+// reached.
+func (p *spikes) turn(had int64, k *own) {
+	p.turns++
+	k.turns++
 	if had >= 256*kib {
-		b := &p.bins[(had-1)/p.unit]
+		i := (had - 1) / p.unit
+		b := &p.bins[i]
+		k.bins[i].turns++
 		b.turns++
 		b.sum += float64(had)
 	}
 }
 
+// count counts one more look.
+func (k *own) count(now time.Duration) {
+	k.at = now
+	if k.looks++; k.looks >= 1<<10 {
+		k.looks, k.turns = k.looks/2, k.turns/2
+		for i := range k.bins {
+			k.bins[i].looks /= 2
+			k.bins[i].turns /= 2
+		}
+	}
+}
+
+// widen follows bins that became twice as wide.
+func (k *own) widen() {
+	narrow := k.bins
+	clear(k.bins[:])
+	for i, a := range narrow {
+		b := &k.bins[i/2]
+		b.looks, b.turns = a.looks+b.looks, a.turns+b.turns
+	}
+}
+
 // rare is how seldom workers may have more at once than what is left for it, as a
-// chance from 0 to 1: a day has a million moments. Beside one more worker it has to
-// be rarer by far: what looks tell of such chances is never exact, and that one would
-// soon go again.
-const rare, rarer = 1e-7, 1e-8
+// chance from 0 to 1: a day has a million moments.
+const rare = 5e-8
 
 // moment is how long a spike is taken to last, in seconds, that no look met, and hour
 // are the turns of a worker's hour: as if one had passed without any.
@@ -84,28 +130,51 @@ const steps = 2
 // sums is the chance of each sum, in parts of a bin.
 type sums [steps*len(spikes{}.bins)*many + 1]float64
 
-// of adds up what n workers have for a moment at once, and says how many sums
-// there are. They are taken to know nothing of each other.
-func (t *sums) of(p *spikes, n int) int {
+// As many looks at a worker, and turns of its track, count as much as what is known of its
+// type: some have larger spikes than others, and go on having them.
+const knownLooks, knownTurns = 128, 32
+
+// of adds up what n workers of a type have for a moment at once, those that run by what
+// each had, and says how many sums there are. They are taken to know nothing of each
+// other.
+func (t *sums) of(s *State, kind, n int) int {
+	p := &s.types[kind].spikes
 	const bins = len(p.bins)
 	part := float64(p.unit) / steps
 	var one [bins]struct {
-		at     int
-		chance float64
+		at                   int
+		looks, turns, chance float64 // the first two are parts of all
 	}
-	rest := 1.0
 	for i := range p.bins {
 		if b := &p.bins[i]; b.sum > 0 {
 			one[i].at = int(b.sum/(b.looks+b.turns)/part + 0.5)
-			one[i].chance = b.looks/max(p.looks, 1) + b.turns/(p.turns+hour)*moment/shortest.Seconds()
-			rest -= one[i].chance
+			one[i].looks = b.looks / max(p.looks, 1)
+			one[i].turns = b.turns / (p.turns + hour)
 		}
 	}
-	rest = max(0, rest)
 	var other sums
 	last, next := t, &other
 	last[0] = 1
+	j := 0
 	for k := range n {
+		for j < len(s.tracks) && !s.counts(&s.tracks[j], kind) {
+			j++
+		}
+		rest := 1.0
+		for i := range one {
+			o := &one[i]
+			looks, turns := o.looks, o.turns
+			if j < len(s.tracks) {
+				own := &s.tracks[j].own
+				b := &own.bins[i]
+				looks = (float64(b.looks) + knownLooks*looks) / (float64(own.looks) + knownLooks)
+				turns = (float64(b.turns) + knownTurns*turns) / (float64(own.turns) + knownTurns)
+			}
+			o.chance = looks + turns*moment/shortest.Seconds()
+			rest -= o.chance
+		}
+		j++
+		rest = max(0, rest)
 		top := steps * bins * k
 		clear(next[:top+steps*bins+1])
 		for i, a := range last[:top+1] {
@@ -122,6 +191,13 @@ func (t *sums) of(p *spikes, n int) int {
 		*t = *last
 	}
 	return steps*bins*n + 1
+}
+
+// counts says whether a track's spikes are those of a worker of a type: it is ready, and of
+// its present release.
+func (s *State) counts(k *track, kind int) bool {
+	t := &s.types[kind]
+	return k.kind == kind && k.begun && !k.leaving && !(t.changed && k.life.since < t.released)
 }
 
 // surged is the last answer of surge.
@@ -189,7 +265,7 @@ func (s *State) together(kind int, most int64) int64 {
 			continue
 		}
 		var own sums
-		kinds := own.of(p, min(n, many))
+		kinds := own.of(s, i, min(n, many))
 		scale := float64(p.unit) / steps * max(1, float64(n)/many) / part
 		clear(next[:])
 		for j, chance := range own[:kinds] {
@@ -203,12 +279,9 @@ func (s *State) together(kind int, most int64) int64 {
 		}
 		all, next = next, all
 	}
-	above, seldom := 0.0, rare
-	if kind >= 0 {
-		seldom = rarer
-	}
+	above := 0.0
 	for i := parts; i > 0; i-- {
-		if above += all[i]; above > seldom {
+		if above += all[i]; above > rare {
 			return bytes(int64(float64(i) * part))
 		}
 	}

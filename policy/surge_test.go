@@ -1,13 +1,17 @@
 package policy
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // add takes a look, and every so many of them a turn.
 func (p *spikes) add(i int, has, had int64) {
 	if i%10 == 0 {
-		p.turn(had)
+		p.reach(had)
+		p.turn(had, &own{})
 	}
-	p.look(0, has)
+	p.look(0, has, &own{})
 }
 
 // together is the surge of so many workers of one type, and of another's that have
@@ -101,8 +105,8 @@ func TestSurgeOfTypes(t *testing.T) {
 		t.Errorf("%s with one more, %s without", size(more), size(both))
 	}
 	more := s.surge(0)
-	if s.types[0].wanted++; more <= s.surge(-1) {
-		t.Errorf("%s with one more, and no less once it runs", size(more))
+	if s.types[0].wanted++; more != s.surge(-1) {
+		t.Errorf("%s with one more, and %s once it runs", size(more), size(s.surge(-1)))
 	}
 	s.types[0].wanted--
 	s.types[0].extra = 4 // are to take others' places
@@ -121,10 +125,9 @@ func TestSurgeOfTypes(t *testing.T) {
 func TestBinsWiden(t *testing.T) {
 	var p spikes
 	for i := range int64(160) {
-		p.turn(16 * mib)
-		p.look(0, 1+i%16*mib)
+		p.add(int(10*i), 1+i%16*mib, 16*mib)
 	}
-	p.turn(20 * mib)
+	p.add(0, 0, 20*mib)
 	var looks, turns float64
 	for _, b := range p.bins {
 		looks += b.looks
@@ -132,5 +135,67 @@ func TestBinsWiden(t *testing.T) {
 	}
 	if looks != 160-10 || turns != 161 { // a tenth had next to nothing
 		t.Errorf("bins of %s hold %v looks and %v turns of 150 and 161", size(p.unit), looks, turns)
+	}
+}
+
+// TestSurgeOfEach: a worker that was seen to have no spikes counts as such beside one that
+// has them, and one that nobody has seen yet as both.
+func TestSurgeOfEach(t *testing.T) {
+	p := &spikes{}
+	tracks := make([]track, 4)
+	for i := range tracks {
+		tracks[i].life, tracks[i].begun = life{known: true, index: i + 1}, true
+	}
+	for i := range 4000 {
+		has := int64(0)
+		if i%5 == 0 {
+			has = 32 * mib
+		}
+		p.reach(has)
+		now := time.Duration(i+1) * time.Second
+		p.look(now, has, &tracks[0].own)
+		for j := range tracks[1:] {
+			p.look(now, 0, &tracks[1+j].own)
+		}
+	}
+	const spike = 33 * mib // as large as its bin
+	surge := func(tracks []track, n int) int64 {
+		return (&State{types: []typeState{{spikes: *p, wanted: n}}, tracks: tracks}).surge(-1) / spike
+	}
+	if each, all := surge(tracks, 4), surge(nil, 4); each >= all || each < 1 {
+		t.Errorf("four have %d spikes at once, and %d where nobody is known", each, all)
+	}
+	if known, unknown := surge(tracks[1:], 2), surge(tracks[3:], 2); known > unknown || surge(tracks[1:], 12) <= surge(tracks[1:], 3) {
+		t.Errorf("two without spikes have %d at once, and %d where one is unknown; with nine unknown ones twelve have no more than three", known, unknown)
+	}
+	tracks[0].leaving = true
+	if left, gone := surge(tracks, 3), surge(tracks[1:], 3); left != gone {
+		t.Errorf("%d at once while one is leaving, %d when it has left", left, gone)
+	}
+}
+
+// TestOwnSpikes: the spikes of a type's only worker are its own, though bins become wider.
+func TestOwnSpikes(t *testing.T) {
+	var s State
+	c := Config{Types: []Type{{Max: 1}}}
+	for i := range int64(2000) {
+		w := Worker{Index: 1, Phase: Ready, Cost: 100 * mib}
+		if i%3 == 0 {
+			w.Cost += i / 10 * mib
+		}
+		w.Peak = w.Cost
+		s.Decide(&c, &Observation{Now: time.Duration(i) * 5 * time.Second, Limit: gib, Limited: true, Available: gib, Headroom: gib, Workers: []Worker{w}})
+		if i >= 1000 { // and is halved
+			break
+		}
+		for j, b := range s.types[0].spikes.bins {
+			if own := s.tracks[0].own.bins[j]; float64(own.looks) != b.looks || float64(own.turns) != b.turns {
+				t.Fatalf("bin %d of %s holds %v looks and %v turns, and the worker's own %v and %v",
+					j, size(s.types[0].spikes.unit), b.looks, b.turns, own.looks, own.turns)
+			}
+		}
+	}
+	if unit := s.types[0].spikes.unit; unit < 4*mib {
+		t.Errorf("bins are %s wide", size(unit))
 	}
 }

@@ -24,6 +24,10 @@ type track struct {
 	highs   [2]int64 // the most, likewise
 	lowsAt  time.Duration
 
+	leaving bool  // it was told to stop
+	high    int64 // the most of a turn, at the mean of the last minutes
+	own     own   // of its type's spikes
+
 	floors [4]int64 // the least in each of the last periods, oldest first
 	n      int
 	period time.Duration
@@ -52,7 +56,7 @@ const (
 // follow takes one look at a worker.
 func (k *track) follow(w *Worker, now time.Duration) {
 	cost := bytes(w.Cost)
-	if w.Phase != Ready || cost == 0 {
+	if k.leaving = w.Phase >= Stopping; w.Phase != Ready || cost == 0 {
 		return
 	}
 	if !k.begun {
@@ -70,6 +74,10 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	if now-k.lowsAt >= shortest {
 		// What has not come to stay was a spike.
 		k.spike = max(0, k.highs[1]-max(k.lows[0], k.lows[1]))
+		if k.high == 0 {
+			k.high = k.highs[0]
+		}
+		k.high += (k.highs[0] - k.high) / 16
 		k.lows, k.highs, k.lowsAt = [2]int64{cost, k.lows[0]}, [2]int64{cost, k.highs[0]}, now
 	}
 	k.lows[0] = min(k.lows[0], cost)
@@ -182,6 +190,14 @@ func (r *recent) add(v int64) {
 // last is the newest, 0 where there is none.
 func (r *recent) last() int64 { return r.values[(r.at+len(r.values)-1)%len(r.values)] }
 
+// mean is that of all, 0 where there is none.
+func (r *recent) mean() (sum int64) {
+	for _, v := range r.values[:r.n] {
+		sum += v / int64(r.n)
+	}
+	return sum
+}
+
 // followWorkers keeps a track of each worker, at the worker's place in the
 // observation, and learns from them what a worker of their type costs. It says
 // whether one of them ended.
@@ -219,9 +235,16 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 		}
 		t.peak = max(t.peak, k.peak)
 		if k.lowsAt == o.Now {
-			t.spikes.turn(k.spike)
+			for range t.spikes.reach(k.spike) {
+				for j := range s.tracks {
+					if other := &s.tracks[j]; other.kind == w.Type {
+						other.own.widen()
+					}
+				}
+			}
+			t.spikes.turn(k.spike, &k.own)
 		}
-		t.spikes.look(o.Now, bytes(w.Cost)-k.keeps())
+		t.spikes.look(o.Now, bytes(w.Cost)-k.keeps(), &k.own)
 		if k.judged {
 			t.rise.add(k.leak())
 			if o.Now-k.ready >= proof {

@@ -66,6 +66,37 @@ func (s *State) pick(o *Observation, t int, chosen []bool) (worker int, because 
 	}
 }
 
+// swollen is the worker of a type that takes clearly more than others of it, again and
+// again, and in words why it goes; else the one that would go.
+func (s *State) swollen(l *look, worker int, because string) (int, string) {
+	kind, most := l.o.Workers[worker].Type, int64(0)
+	t := &s.types[kind]
+	if t.extra > 0 || because == keepsGrowing {
+		return worker, because
+	}
+	for i := range l.o.Workers {
+		w := &l.o.Workers[i]
+		if w.Type != kind || w.Phase != Ready || t.outdated(w) {
+			continue
+		}
+		if beyond := t.beyond(&s.tracks[i]); beyond >= max(2*mib, t.usual()/8, most) {
+			worker, because, most = i, "takes most", beyond
+		}
+	}
+	return worker, because
+}
+
+// usual is the most that a type's warm workers have in a turn, at the mean.
+func (t *typeState) usual() int64 { return t.highs / max(t.warmed, 1) }
+
+// beyond is how much more one of them has.
+func (t *typeState) beyond(k *track) int64 {
+	if !k.warmed || t.warmed == 0 {
+		return 0
+	}
+	return k.high - t.usual()
+}
+
 // younger prefers, of workers of the same age, the one that gives more back.
 func younger(a, b *Worker) bool {
 	if a.Since != b.Since {

@@ -12,16 +12,12 @@ import (
 func (s *State) makeWay(l *look) {
 	for i := range s.types {
 		t := &s.types[i]
-		switch t.block.why {
-		case noRoom, stillGrowing, surges, dips:
-			if t.demand.more {
-				if t.denied == 0 {
-					t.denied = l.now
-				}
-				continue
-			}
+		switch {
+		case !t.block.memory() || !t.demand.more:
+			t.denied = 0
+		case t.denied == 0:
+			t.denied = l.now
 		}
-		t.denied = 0
 	}
 	if len(s.actions) > 0 || l.starting > 0 || l.stopping > 0 || s.upFrom > l.now {
 		return
