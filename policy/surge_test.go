@@ -142,7 +142,7 @@ func TestBinsWiden(t *testing.T) {
 // has them, and one that nobody has seen yet as both.
 func TestSurgeOfEach(t *testing.T) {
 	p := &spikes{}
-	tracks := make([]track, 4)
+	tracks := make([]track, 9)
 	for i := range tracks {
 		tracks[i].life, tracks[i].begun = life{known: true, index: i + 1}, true
 	}
@@ -158,19 +158,23 @@ func TestSurgeOfEach(t *testing.T) {
 			p.look(now, 0, &tracks[1+j].own)
 		}
 	}
-	const spike = 33 * mib // as large as its bin
 	surge := func(tracks []track, n int) int64 {
-		return (&State{types: []typeState{{spikes: *p, wanted: n}}, tracks: tracks}).surge(-1) / spike
+		return (&State{types: []typeState{{spikes: *p, wanted: n}}, tracks: tracks}).surge(-1)
 	}
-	if each, all := surge(tracks, 4), surge(nil, 4); each >= all || each < 1 {
-		t.Errorf("four have %d spikes at once, and %d where nobody is known", each, all)
+	if each, all := surge(tracks, 9), surge(nil, 9); each >= all || each < 32*mib {
+		t.Errorf("nine have %s at once, and %s where nobody is known", size(each), size(all))
 	}
-	if known, unknown := surge(tracks[1:], 2), surge(tracks[3:], 2); known > unknown || surge(tracks[1:], 12) <= surge(tracks[1:], 3) {
-		t.Errorf("two without spikes have %d at once, and %d where one is unknown; with nine unknown ones twelve have no more than three", known, unknown)
+	if known, unknown := surge(tracks[1:], 8), surge(tracks[1:], 10); known >= unknown {
+		t.Errorf("eight without spikes have %s at once, and %s with two that nobody knows", size(known), size(unknown))
 	}
 	tracks[0].leaving = true
-	if left, gone := surge(tracks, 3), surge(tracks[1:], 3); left != gone {
-		t.Errorf("%d at once while one is leaving, %d when it has left", left, gone)
+	if left, gone := surge(tracks, 8), surge(tracks[1:], 8); left != gone {
+		t.Errorf("%s at once while one is leaving, %s when it has left", size(left), size(gone))
+	}
+	before := tracks[1].own
+	p.look(before.at, 32*mib, &tracks[1].own)
+	if tracks[1].own != before {
+		t.Error("a second look in one second counts")
 	}
 }
 
