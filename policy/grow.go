@@ -1,8 +1,6 @@
 package policy
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // grow finds for each type why it does not grow, and lets one type grow by one
 // worker where nothing else was decided, or has another one make way for it.

@@ -62,8 +62,9 @@ func (s *State) shrink(l *look, unexplained bool) {
 			return
 		}
 		s.down(l, i, reason+"; "+s.goes(l, w, because))
-		hold := &s.types[t].hold
-		hold.until = max(hold.until, l.now+wait)
+		if hold := &s.types[t].hold; wait > 0 && !w.Extra {
+			hold.until = max(hold.until, l.now+wait)
+		}
 		if !many {
 			return
 		}

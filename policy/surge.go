@@ -157,7 +157,7 @@ func (t *sums) of(s *State, kind, n int) int {
 	last[0] = 1
 	j := 0
 	for k := range n {
-		for j < len(s.tracks) && !s.counts(&s.tracks[j], kind) {
+		for j < len(s.tracks) && !(s.tracks[j].counts && s.tracks[j].kind == kind) {
 			j++
 		}
 		rest := 1.0
@@ -191,13 +191,6 @@ func (t *sums) of(s *State, kind, n int) int {
 		*t = *last
 	}
 	return steps*bins*n + 1
-}
-
-// counts says whether a track's spikes are those of a worker of a type: it is ready, and of
-// its present release.
-func (s *State) counts(k *track, kind int) bool {
-	t := &s.types[kind]
-	return k.kind == kind && k.begun && !k.leaving && !(t.changed && k.life.since < t.released)
 }
 
 // surged is the last answer of surge.

@@ -144,7 +144,7 @@ func TestSurgeOfEach(t *testing.T) {
 	p := &spikes{}
 	tracks := make([]track, 9)
 	for i := range tracks {
-		tracks[i].life, tracks[i].begun = life{known: true, index: i + 1}, true
+		tracks[i].life, tracks[i].counts = life{known: true, index: i + 1}, true
 	}
 	for i := range 4000 {
 		has := int64(0)
@@ -167,7 +167,7 @@ func TestSurgeOfEach(t *testing.T) {
 	if known, unknown := surge(tracks[1:], 8), surge(tracks[1:], 10); known >= unknown {
 		t.Errorf("eight without spikes have %s at once, and %s with two that nobody knows", size(known), size(unknown))
 	}
-	tracks[0].leaving = true
+	tracks[0].counts = false
 	if left, gone := surge(tracks, 8), surge(tracks[1:], 8); left != gone {
 		t.Errorf("%s at once while one is leaving, %s when it has left", size(left), size(gone))
 	}

@@ -24,9 +24,9 @@ type track struct {
 	highs   [2]int64 // the most, likewise
 	lowsAt  time.Duration
 
-	leaving bool  // it was told to stop
-	high    int64 // the most of a turn, at the mean of the last minutes
-	own     own   // of its type's spikes
+	counts bool  // it is ready, and of its type's release
+	high   int64 // the most of a turn in bytes, at the mean of the last minutes
+	own    own   // of its type's spikes
 
 	floors [4]int64 // the least in each of the last periods, oldest first
 	n      int
@@ -56,7 +56,7 @@ const (
 // follow takes one look at a worker.
 func (k *track) follow(w *Worker, now time.Duration) {
 	cost := bytes(w.Cost)
-	if k.leaving = w.Phase >= Stopping; w.Phase != Ready || cost == 0 {
+	if w.Phase != Ready || cost == 0 {
 		return
 	}
 	if !k.begun {
@@ -212,6 +212,7 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			s.tracks[i], s.tracks[j] = s.tracks[j], s.tracks[i]
 		}
 		k := &s.tracks[i]
+		k.counts = false
 		if !s.has(w.Type) || s.types[w.Type].outdated(w) {
 			continue
 		}
@@ -220,6 +221,7 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 		if !k.begun {
 			continue
 		}
+		k.counts = w.Phase == Ready
 		if !k.settled && o.Now-k.ready >= shortest {
 			k.settled = true
 			t.fresh.add(k.fresh)
