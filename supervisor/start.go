@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -298,4 +299,47 @@ func ownOOMScore() int {
 	}
 	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 	return n
+}
+
+// promise is what a worker of the type that starts now is told: MEM_LIMIT and
+// MEM_AVAILABLE.
+func (s *supervisor) promise(t *processType) (limit, available int64, ok bool) {
+	if s.budget == nil {
+		return 0, 0, false
+	}
+	m := s.mem
+	if now := s.now(); !s.memOK || now != s.memAt && now-s.memAt > 10*time.Millisecond {
+		var err error
+		if m, err = s.sys.memory(); err != nil {
+			return 0, 0, false
+		}
+	}
+	limit, available = m.Limit, m.Available
+	if ceiling, known := s.policy.Ceiling(); known && ceiling < limit {
+		available -= limit - ceiling
+		limit = ceiling
+	}
+	if n, limited := t.addressSpace(); limited && n < limit {
+		limit = n
+	}
+	if s.watches() {
+		available -= s.promised()
+	}
+	return limit, min(max(available, 0), limit), true
+}
+
+// promised is what workers that are still starting will take of what is
+// available, as far as that is known. Where it is not, no second worker of the
+// type is started; but a number for an application cannot be nothing.
+func (s *supervisor) promised() int64 {
+	var sum int64
+	for _, t := range s.types {
+		cost, known := s.policy.Cost(t.index)
+		for w := range t.all() {
+			if known && w.alive() && w.state == starting && !w.keeps() {
+				sum += max(0, cost-w.bytes)
+			}
+		}
+	}
+	return sum
 }
