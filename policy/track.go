@@ -272,8 +272,8 @@ func (s *State) findTrack(w *Worker, i int) int {
 
 // coming is what a worker that is ready is expected to take beside what it has.
 // One that is not warm comes to what others came to, or where none was warm yet
-// grows once more as much as since it was ready. A warm one goes on as it does,
-// for ten minutes; one that leaks is replaced in between.
+// grows once more as much as since it was ready. A warm one that leaks goes on for ten
+// minutes, and where most do it is replaced in between; what grew otherwise is no promise.
 func (s *State) coming(w *Worker, k *track) int64 {
 	t := &s.types[w.Type]
 	switch expected, known := t.expected(); {
@@ -282,7 +282,7 @@ func (s *State) coming(w *Worker, k *track) int64 {
 	case t.rise.middle > 0, known && !k.warmed:
 		return max(0, expected-k.keeps())
 	case k.warmed:
-		return bytes(int64(k.rise() * (2 * warm).Seconds()))
+		return bytes(k.leak() * int64((2 * warm).Seconds()))
 	default:
 		return max(0, k.keeps()-k.fresh)
 	}

@@ -296,13 +296,14 @@ func cpuBound(p *sim.Profile) *plan {
 	return s
 }
 
-// twoTypes is a web server that matters more beside job workers.
+// twoTypes is a web server beside job workers that goes first, as a priority says: a
+// second of its work counts ten.
 func twoTypes(web, jobs *sim.Profile) *plan {
 	s := base(web, "and "+jobs.Name)
 	s.steady = true
 	t := s.Types[0]
 	other := base(jobs, "").Types[0]
-	s.Types[0].Priority, s.Types[0].Weight = 10, 3
+	s.Types[0].Priority, s.Types[0].Weight = 10, 10
 	other.Name = "jobs"
 	s.Types = append(s.Types, other)
 	s.fits()
