@@ -15,7 +15,7 @@ import (
 // Where memory is low, three quarters of the reserve have to be free with what it
 // gives back, and where memory ends sooner, it has to be half the reserve at least:
 // else one worker too many runs.
-func (s *State) recycleLeak(l *look, low bool) bool {
+func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
 	}
@@ -25,7 +25,7 @@ func (s *State) recycleLeak(l *look, low bool) bool {
 		if !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
-		gain, t := s.gain(w, &s.tracks[i], l.now, low), &s.types[w.Type]
+		gain, t := s.gain(w, &s.tracks[i], l.now, low || cramped && s.types[w.Type].seemsFast()), &s.types[w.Type]
 		if gain > 0 && (!often || t.sure(gain)) && (t.near(l) || t.fast() && t.block.why == noRoom) {
 			best.offer(l, i, gain)
 		}
@@ -75,9 +75,14 @@ func (s *State) fitsYounger(l *look, kind int) bool {
 }
 
 // near says whether memory is near the reserve, as far as workers of a type go: by a
-// quarter of it, or by what they leak while one is replaced, up to half of it.
+// quarter of it, or by what they leak while one is replaced, up to half of it; of those
+// that leak fast near what workers take for a moment at once, where that is more.
 func (t *typeState) near(l *look) bool {
-	return plus(l.free(), l.passing) < plus(l.reserve, max(l.reserve/4, min(l.reserve/2, t.meanwhile())))
+	level := plus(l.reserve, max(l.reserve/4, min(l.reserve/2, t.meanwhile())))
+	if t.seemsFast() {
+		level = max(level, l.surge)
+	}
+	return plus(l.free(), l.passing) < level
 }
 
 // meanwhile is what the workers of a type leak while one of them is replaced.
@@ -87,9 +92,9 @@ func (t *typeState) meanwhile() int64 {
 
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
 // is not worth it: what after half an hour grows by much less than it did before fills
-// a cache, or its allocator's holes, and another one would grow as fast. Where memory is
-// low, so that one fewer would run, half as much is worth it, in half the time.
-func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
+// a cache, or its allocator's holes, and another one would grow as fast. Where one fewer
+// would run otherwise, half as much is worth it, in half the time.
+func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if w.Phase != Ready || !s.has(w.Type) {
 		return 0
 	}
@@ -99,7 +104,7 @@ func (s *State) gain(w *Worker, k *track, now time.Duration, low bool) int64 {
 	}
 	base := max(t.base(), k.fresh)
 	least, worth, gain := t.shortestLife(base), t.worth(base), k.keeps()-base
-	if low {
+	if fewer {
 		least, worth = least/2, worth/2
 	}
 	if age < least {

@@ -15,7 +15,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 	low := s.isLow(l)
 	hard, cramped := s.isHard(l), s.cramped(l)
 	s.chosen = s.chosen[:0]
-	if s.recycleLeak(l, low) || !unexplained && !hard && s.renew(l, low, cramped) {
+	if s.recycleLeak(l, low, cramped) || !unexplained && !hard && s.renew(l, low, cramped) {
 		return
 	}
 	free := l.free()
@@ -34,7 +34,7 @@ func (s *State) shrink(l *look, unexplained bool) {
 		i, because := s.pick(l.o, t, s.chosen)
 		w := &l.o.Workers[i]
 		var reason string
-		var wait time.Duration // for the next up, at least
+		var wait time.Duration // for the next up, at least, unless workers leak
 		switch {
 		case low:
 			reason = l.lowReason(free)
@@ -62,8 +62,8 @@ func (s *State) shrink(l *look, unexplained bool) {
 			return
 		}
 		s.down(l, i, reason+"; "+s.goes(l, w, because))
-		if hold := &s.types[t].hold; wait > 0 && !w.Extra {
-			hold.until = max(hold.until, l.now+wait)
+		if wait > 0 && !w.Extra {
+			s.types[t].eased = l.now + wait
 		}
 		if !many {
 			return

@@ -96,6 +96,7 @@ type typeState struct {
 	holds       Block // why memory does not hold one more, if asked
 	demand      demand
 	oneMore     oneMore
+	eased       time.Duration // until when no other takes the room of one that went for spikes
 	unfit       time.Duration // when what workers take for a moment last had no room beside one more
 	denied      time.Duration // since when memory denies what demand asks for; zero is not
 }
@@ -162,7 +163,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
-			t.spikes, t.proved, t.away, t.unfit = spikes{}, recent{}, recent{}, 0
+			t.spikes, t.proved, t.away, t.unfit, t.eased = spikes{}, recent{}, recent{}, 0, 0
 		}
 		if !o.OOMGroup {
 			t.below = 0
@@ -186,7 +187,7 @@ func (s *State) followLimit(o *Observation) {
 			t := &s.types[i]
 			t.unfit = 0
 			if cost, known := s.Cost(i); known && limit-s.limit >= cost {
-				t.hold.until = min(t.hold.until, o.Now)
+				t.hold.until, t.eased = min(t.hold.until, o.Now), 0
 				t.mourning.until = min(t.mourning.until, o.Now)
 			}
 		}

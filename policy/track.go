@@ -329,8 +329,14 @@ func (t *typeState) base() int64 {
 
 // fast says whether workers grow by a third in the briefest life, as most of those
 // showed that were old enough to.
-func (t *typeState) fast() bool {
-	return t.proved.middle > 0 && t.proved.middle*int64(briefest.Seconds()) >= t.base()/3
+func (t *typeState) fast() bool { return t.third(t.proved.middle) }
+
+// seemsFast says it of most of those that were judged last, young ones too.
+func (t *typeState) seemsFast() bool { return t.third(t.rise.middle) }
+
+// third says whether a pace is a third of a new worker in the briefest life.
+func (t *typeState) third(pace int64) bool {
+	return pace > 0 && pace*int64(briefest.Seconds()) >= t.base()/3
 }
 
 // worth is how much a worker must have grown by to be replaced for it: a sixteenth,
