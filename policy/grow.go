@@ -90,7 +90,7 @@ func (s *State) blocked(l *look, i int) Block {
 	t := &s.types[i]
 	_, known := s.Cost(i)
 	hold, pause, mourning := t.hold.left(l.now), t.pause.left(l.now), t.mourning.left(l.now)
-	if t.rise.middle == 0 && t.proved.middle == 0 {
+	if t.rise.middle == 0 {
 		hold = max(hold, t.eased-l.now)
 	}
 	demand, limit := t.undemanded(), s.limited(l.c, i)

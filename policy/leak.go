@@ -14,7 +14,8 @@ import (
 // reserve again, so that workers that were started together do not go together.
 // Where memory is low, three quarters of the reserve have to be free with what it
 // gives back, and where memory ends sooner, it has to be half the reserve at least:
-// else one worker too many runs.
+// else one worker too many runs. Where spikes have had no room (cramped), fast leaks are
+// judged as where memory is low.
 func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false

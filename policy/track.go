@@ -334,7 +334,8 @@ func (t *typeState) fast() bool { return t.third(t.proved.middle) }
 // seemsFast says it of most of those that were judged last, young ones too.
 func (t *typeState) seemsFast() bool { return t.third(t.rise.middle) }
 
-// third says whether a pace is a third of a new worker in the briefest life.
+// third says whether a pace, in bytes a second, is a third of a new worker's size in the
+// briefest life.
 func (t *typeState) third(pace int64) bool {
 	return pace > 0 && pace*int64(briefest.Seconds()) >= t.base()/3
 }
