@@ -1,9 +1,10 @@
 package spawn
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +22,19 @@ func Become(argv, env []string, settings *Settings) error {
 	return &Error{argv[0], err}
 }
 
-// become runs the program at path in this process, whose thread is locked.
+// become runs the program at path in this process, whose thread is locked. All that
+// execve(2) takes is made before the settings: beneath a limit of memory Go's heap
+// may not grow any more.
 func become(path string, argv, env []string, ignored, blocked SignalSet, settings *Settings) error {
+	program, err := prepare(path, argv, env)
+	if err != nil {
+		return err
+	}
+	shell, err := prepare("/bin/sh", append([]string{"sh", path}, argv[1:]...), nil)
+	if err != nil {
+		return err
+	}
+	shell.env = program.env
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		var act sigaction
 		switch {
@@ -34,12 +46,39 @@ func become(path string, argv, env []string, ignored, blocked SignalSet, setting
 		rtSigaction(sig, &act, nil)
 	}
 	sigprocmask(unix.SIG_SETMASK, &blocked, nil)
+	// Package syscall restores the soft limit of open files, which the Go runtime
+	// raised at the start, where it executes a program, be there none.
+	_ = unix.Exec("", nil, nil)
 	if err := settings.apply(); err != nil {
 		return fmt.Errorf("%v", err) // whatever its number says is not about the program
 	}
-	err := unix.Exec(path, argv, env)
-	if errors.Is(err, unix.ENOEXEC) {
-		err = unix.Exec("/bin/sh", append([]string{"sh", path}, argv[1:]...), env)
+	errno := program.execute()
+	if errno == unix.ENOEXEC {
+		errno = shell.execute()
 	}
-	return err
+	return errno
+}
+
+// program is what execve(2) takes.
+type program struct {
+	path      *byte
+	argv, env []*byte
+}
+
+func prepare(path string, argv, env []string) (p program, err error) {
+	if p.path, err = unix.BytePtrFromString(path); err != nil {
+		return p, err
+	}
+	if p.argv, err = syscall.SlicePtrFromStrings(argv); err != nil {
+		return p, err
+	}
+	p.env, err = syscall.SlicePtrFromStrings(env)
+	return p, err
+}
+
+// execute returns only where it failed, and allocates nothing.
+func (p *program) execute() unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(p.path)), uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.env[0])))
+	runtime.KeepAlive(p)
+	return errno
 }

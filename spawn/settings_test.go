@@ -69,6 +69,24 @@ func TestSettingsThatNeedNoPrivilege(t *testing.T) {
 	}
 }
 
+// However much the program is given, its limits of memory come too late for it to
+// need more.
+func TestMemoryLimitIsNotTheShims(t *testing.T) {
+	var env []string
+	for i := range 12 {
+		env = append(env, fmt.Sprintf("LONG_%d=%s", i, strings.Repeat("x", 100_000)))
+	}
+	for _, name := range []string{"data", "as"} {
+		text, err := json.Marshal(&Settings{Rlimits: []Rlimit{{resource(t, name), 16 << 20, 16 << 20}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := started(t, "", append(env, "SPAWN_SETTINGS="+string(text)), "echo", "up"); got != "up" {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
+
 // What the settings leave out is as memsup was started: the Go runtime raises the
 // soft limit of open files in memsup and in the shim, and the program has the old
 // one.

@@ -165,8 +165,10 @@ func TestScriptWithoutInterpreterLine(t *testing.T) {
 	if err := os.WriteFile(script, []byte("echo by sh $1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if got := started(t, "", nil, script, "it"); got != "by sh it" {
-		t.Errorf("got %q, want %q", got, "by sh it")
+	for _, env := range [][]string{nil, {"LISTEN_FDS=1"}} { // as a child, and by the shim
+		if got := started(t, "", env, script, "it"); got != "by sh it" {
+			t.Errorf("%s: got %q, want %q", env, got, "by sh it")
+		}
 	}
 }
 
