@@ -36,8 +36,7 @@ func TestCommandExitStatus(t *testing.T) {
 }
 
 func TestCommandForwardsSignals(t *testing.T) {
-	r := launch(t, "command", "", "sh", "-c", `trap 'echo usr1' USR1; trap 'echo winch' WINCH; trap 'echo hup; exit 3' HUP
-		mkfifo $0; exec 3<>$0; echo up; while :; do read x <&3; done`, filepath.Join(t.TempDir(), "fifo"))
+	r := launch(t, "command", "", workerLine("up", "USR1:usr1", "WINCH:winch", "HUP:hup:3")...)
 	r.want("up")
 	r.signal(unix.SIGUSR1)
 	r.want("usr1")
