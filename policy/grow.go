@@ -30,9 +30,10 @@ func (s *State) grow(l *look) {
 	s.actions = append(s.actions, Action{Kind: Up, Type: best, Reason: t.demand.because() + fmt.Sprintf(
 		"headroom %s holds cost %s + reserve %s", size(s.spare(l)), size(cost), size(l.reserve))})
 	t.wanted++
-	if t.rise.middle == 0 {
+	if t.rise.middle == 0 && !t.tried {
 		t.hold.until = l.now // it is forgotten while this one lasts, not while there is no room
 	}
+	t.tried = true
 	t.oneMore.until.until = min(t.oneMore.until.until, l.now)
 	t.below = max(0, t.low-t.wanted)
 	t.demand.follow(l.now)

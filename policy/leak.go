@@ -15,7 +15,7 @@ import (
 // Where memory is low, three quarters of the reserve have to be free with what it
 // gives back, and where memory ends sooner, it has to be half the reserve at least:
 // else one worker too many runs. Where spikes have had no room (cramped), fast leaks are
-// judged as where memory is low.
+// judged as where memory is low, but while they are in doubt.
 func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
@@ -26,8 +26,9 @@ func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 		if !s.has(w.Type) || l.c.Types[w.Type].NoRecycle {
 			continue
 		}
-		gain, t := s.gain(w, &s.tracks[i], l.now, low || cramped && s.types[w.Type].seemsFast()), &s.types[w.Type]
-		if gain > 0 && (!often || t.sure(gain)) && (t.near(l) || t.fast() && t.block.why == noRoom) {
+		t := &s.types[w.Type]
+		gain := s.gain(w, &s.tracks[i], l.now, low || cramped && t.crowds(l, often) && !t.doubt.open)
+		if gain > 0 && (!often || t.sure(gain)) && (t.near(l, often) || t.fast() && t.block.why == noRoom) {
 			best.offer(l, i, gain)
 		}
 	}
@@ -44,12 +45,15 @@ func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 		return false
 	case l.ends(l.rest(l.net), 2*warning(w)) && best.most < l.reserve/2:
 		return false
-	case !t.near(l) && (best.most <= t.meanwhile() || !s.fitsYounger(l, w.Type)):
+	case !t.near(l, often) && (best.most <= t.meanwhile() || !s.fitsYounger(l, w.Type)):
 		return false
 	}
 	because := t.block.String() + " for one more"
-	if t.near(l) {
+	switch {
+	case t.nearReserve(l):
 		because = fmt.Sprintf("%s available, near the reserve of %s", size(l.free()), size(l.reserve))
+	case t.near(l, often):
+		because = l.crampedReason()
 	}
 	if !t.fast() {
 		s.replace(l.now)
@@ -75,15 +79,20 @@ func (s *State) fitsYounger(l *look, kind int) bool {
 	return plus(s.spare(l), -plus(l.coming-max(0, t.coming), t.coming)) >= plus(cost, l.reserve)
 }
 
-// near says whether memory is near the reserve, as far as workers of a type go: by a
-// quarter of it, or by what they leak while one is replaced, up to half of it; of those
-// that leak fast near what workers take for a moment at once, where that is more.
-func (t *typeState) near(l *look) bool {
-	level := plus(l.reserve, max(l.reserve/4, min(l.reserve/2, t.meanwhile())))
-	if t.seemsFast() {
-		level = max(level, l.surge)
-	}
-	return plus(l.free(), l.passing) < level
+// near says whether a worker of a type that leaks is replaced for what is available.
+func (t *typeState) near(l *look, often bool) bool { return t.nearReserve(l) || t.crowds(l, often) }
+
+// crowds says whether workers of a type leak fast, and what they have grown by takes the
+// room of what workers take for a moment at once.
+func (t *typeState) crowds(l *look, often bool) bool {
+	room := plus(l.free(), l.passing)
+	return t.seemsFast(often) && room < l.surge && plus(room, t.grown) >= l.surge
+}
+
+// nearReserve says whether memory is near the reserve, as far as workers of a type go: by a
+// quarter of it, or by what they leak while one is replaced, up to half of it.
+func (t *typeState) nearReserve(l *look) bool {
+	return plus(l.free(), l.passing) < plus(l.reserve, max(l.reserve/4, min(l.reserve/2, t.meanwhile())))
 }
 
 // meanwhile is what the workers of a type leak while one of them is replaced.
@@ -94,7 +103,8 @@ func (t *typeState) meanwhile() int64 {
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
 // is not worth it: what after half an hour grows by much less than it did before fills
 // a cache, or its allocator's holes, and another one would grow as fast. Where one fewer
-// would run otherwise, half as much is worth it, in half the time.
+// would run otherwise, half as much is worth it, in half the time; else, while it is in
+// doubt whether they leak, none is replaced that is young.
 func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if w.Phase != Ready || !s.has(w.Type) {
 		return 0
@@ -108,7 +118,7 @@ func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if fewer {
 		least, worth = least/2, worth/2
 	}
-	if age < least {
+	if age < least || t.doubt.open && !fewer && age < 2*proof {
 		return 0
 	}
 	slows := age >= 30*time.Minute && k.rise()*age.Seconds() < float64(gain)*2/3

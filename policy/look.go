@@ -40,6 +40,10 @@ func (s *State) observe(c *Config, o *Observation) look {
 
 	s.count(o)
 	ended := s.followWorkers(o)
+	for i := range s.types {
+		t := &s.types[i]
+		t.doubt.look(t.fast(), o.Now)
+	}
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
 	s.followStops(o, l.available)
@@ -72,6 +76,7 @@ func (s *State) observe(c *Config, o *Observation) look {
 		case Ready:
 			t := &s.types[w.Type]
 			t.coming = plus(t.coming, s.coming(w, &s.tracks[i]))
+			t.grown = plus(t.grown, max(0, s.tracks[i].keeps()-max(t.base(), s.tracks[i].fresh)))
 			if gain := s.gain(w, &s.tracks[i], l.now, false); gain > 0 && !c.Types[w.Type].NoRecycle && (!often || t.sure(gain)) {
 				// It is replaced, and makes up for one that has not grown yet.
 				t.coming = plus(t.coming, t.worth(t.base())-gain)
@@ -186,7 +191,7 @@ func (s *State) learnCeiling(o *Observation) {
 func (s *State) count(o *Observation) {
 	for i := range s.types {
 		t := &s.types[i]
-		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming, t.young = 0, 0, 0, 0, 0, 0, 0, false
+		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming, t.grown, t.young = 0, 0, 0, 0, 0, 0, 0, 0, false
 		t.highs, t.warmed = 0, 0
 	}
 	for i := range o.Workers {

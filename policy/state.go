@@ -70,6 +70,7 @@ type typeState struct {
 	live, ready, starting, lowest int
 	stopping, extra               int
 	coming                        int64 // to those that are ready
+	grown                         int64 // by those that are ready, since they were
 	young                         bool  // one that is ready is not warm
 	highs                         int64 // of those that are warm, in sum
 	warmed                        int64 // how many they are
@@ -77,6 +78,7 @@ type typeState struct {
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
 	proved                        recent // rise of those that were ready for proof
+	doubt                         doubt
 	away                          recent // ns from its start until it was ready, and to stop
 	peak                          int64
 	spikes                        spikes
@@ -87,6 +89,7 @@ type typeState struct {
 	stopTakes int64 // the most that went while one of it, alone, was stopping
 
 	hold, pause backoff
+	tried       bool    // one was added since hold began
 	mourning    backoff // for a kill by the kernel: so many do not fit
 	failed      int     // index of the worker that ended before it was ready
 	over        life    // the one that is above Type.Recycle
@@ -163,7 +166,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
-			t.spikes, t.proved, t.away, t.unfit, t.eased = spikes{}, recent{}, recent{}, 0, 0
+			t.spikes, t.proved, t.doubt, t.away, t.unfit, t.eased = spikes{}, recent{}, doubt{}, recent{}, 0, 0
 		}
 		if !o.OOMGroup {
 			t.below = 0
@@ -243,6 +246,10 @@ func (s *State) takeBack(t *typeState, now time.Duration) {
 	if t.hold.left(now) == t.hold.wait && t.hold.wait > 0 {
 		return // the same look took one back already
 	}
+	if !t.tried && t.rise.middle == 0 {
+		t.hold.until = max(t.hold.until, now) // nothing lasted that could tell
+	}
+	t.tried = false
 	t.hold.raise(now, 30*time.Second, time.Hour)
 }
 

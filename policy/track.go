@@ -252,6 +252,9 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			if o.Now-k.ready >= proof {
 				t.proved.add(k.leak())
 			}
+			if o.Now-k.ready >= 2*proof {
+				t.doubt.answer(k.leaky, o.Now)
+			}
 		}
 	}
 	ended = len(s.tracks) > len(o.Workers)
@@ -329,10 +332,13 @@ func (t *typeState) base() int64 {
 
 // fast says whether workers grow by a third in the briefest life, as most of those
 // showed that were old enough to.
-func (t *typeState) fast() bool { return t.third(t.proved.middle) }
+func (t *typeState) fast() bool { return !t.doubt.denies && t.third(t.proved.middle) }
 
-// seemsFast says it of most of those that were judged last, young ones too.
-func (t *typeState) seemsFast() bool { return t.third(t.rise.middle) }
+// seemsFast says it also where most of those that were judged last do so, young ones
+// too, and few were replaced of late.
+func (t *typeState) seemsFast(often bool) bool {
+	return t.fast() || !often && t.third(t.rise.middle)
+}
 
 // third says whether a pace, in bytes a second, is a third of a new worker's size in the
 // briefest life.
