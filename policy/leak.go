@@ -15,7 +15,7 @@ import (
 // Where memory is low, three quarters of the reserve have to be free with what it
 // gives back, and where memory ends sooner, it has to be half the reserve at least:
 // else one worker too many runs. Where spikes have had no room (cramped), fast leaks are
-// judged as where memory is low, but while they are in doubt.
+// judged as where memory is low.
 func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
@@ -27,7 +27,7 @@ func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 			continue
 		}
 		t := &s.types[w.Type]
-		gain := s.gain(w, &s.tracks[i], l.now, low || cramped && t.crowds(l, often) && !t.doubt.open)
+		gain := s.gain(w, &s.tracks[i], l.now, low || cramped && t.crowds(l, often) && t.takesRoom(l))
 		if gain > 0 && (!often || t.sure(gain)) && (t.near(l, often) || t.fast() && t.block.why == noRoom) {
 			best.offer(l, i, gain)
 		}
@@ -82,11 +82,16 @@ func (s *State) fitsYounger(l *look, kind int) bool {
 // near says whether a worker of a type that leaks is replaced for what is available.
 func (t *typeState) near(l *look, often bool) bool { return t.nearReserve(l) || t.crowds(l, often) }
 
-// crowds says whether workers of a type leak fast, and what they have grown by takes the
-// room of what workers take for a moment at once.
+// crowds says whether workers of a type leak fast, and what workers take for a moment at
+// once has no room; where they only seem to, for what they have grown by.
 func (t *typeState) crowds(l *look, often bool) bool {
-	room := plus(l.free(), l.passing)
-	return t.seemsFast(often) && room < l.surge && plus(room, t.grown) >= l.surge
+	return plus(l.free(), l.passing) < l.surge && (t.fast() || t.seemsFast(often) && t.takesRoom(l))
+}
+
+// takesRoom says whether there were room for what workers take for a moment at once if
+// those of a type had not grown.
+func (t *typeState) takesRoom(l *look) bool {
+	return plus(plus(l.free(), l.passing), t.grown) >= l.surge
 }
 
 // nearReserve says whether memory is near the reserve, as far as workers of a type go: by a
@@ -103,8 +108,7 @@ func (t *typeState) meanwhile() int64 {
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
 // is not worth it: what after half an hour grows by much less than it did before fills
 // a cache, or its allocator's holes, and another one would grow as fast. Where one fewer
-// would run otherwise, half as much is worth it, in half the time; else, while it is in
-// doubt whether they leak, none is replaced that is young.
+// would run otherwise, half as much is worth it, in half the time.
 func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if w.Phase != Ready || !s.has(w.Type) {
 		return 0
@@ -118,7 +122,7 @@ func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if fewer {
 		least, worth = least/2, worth/2
 	}
-	if age < least || t.doubt.open && !fewer && age < 2*proof {
+	if age < least {
 		return 0
 	}
 	slows := age >= 30*time.Minute && k.rise()*age.Seconds() < float64(gain)*2/3

@@ -40,10 +40,6 @@ func (s *State) observe(c *Config, o *Observation) look {
 
 	s.count(o)
 	ended := s.followWorkers(o)
-	for i := range s.types {
-		t := &s.types[i]
-		t.doubt.look(t.fast(), o.Now)
-	}
 	s.learnCosts(o)
 	s.recycled.observed, s.finished.observed = false, false
 	s.followStops(o, l.available)

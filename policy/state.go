@@ -78,7 +78,6 @@ type typeState struct {
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
 	proved                        recent // rise of those that were ready for proof
-	doubt                         doubt
 	away                          recent // ns from its start until it was ready, and to stop
 	peak                          int64
 	spikes                        spikes
@@ -166,7 +165,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
-			t.spikes, t.proved, t.doubt, t.away, t.unfit, t.eased = spikes{}, recent{}, doubt{}, recent{}, 0, 0
+			t.spikes, t.proved, t.away, t.unfit, t.eased = spikes{}, recent{}, recent{}, 0, 0
 		}
 		if !o.OOMGroup {
 			t.below = 0

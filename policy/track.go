@@ -252,9 +252,6 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			if o.Now-k.ready >= proof {
 				t.proved.add(k.leak())
 			}
-			if o.Now-k.ready >= 2*proof {
-				t.doubt.answer(k.leaky, o.Now)
-			}
 		}
 	}
 	ended = len(s.tracks) > len(o.Workers)
@@ -332,7 +329,7 @@ func (t *typeState) base() int64 {
 
 // fast says whether workers grow by a third in the briefest life, as most of those
 // showed that were old enough to.
-func (t *typeState) fast() bool { return !t.doubt.denies && t.third(t.proved.middle) }
+func (t *typeState) fast() bool { return t.third(t.proved.middle) }
 
 // seemsFast says it also where most of those that were judged last do so, young ones
 // too, and few were replaced of late.
