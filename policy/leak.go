@@ -14,8 +14,8 @@ import (
 // reserve again, so that workers that were started together do not go together.
 // Where memory is low, three quarters of the reserve have to be free with what it
 // gives back, and where memory ends sooner, it has to be half the reserve at least:
-// else one worker too many runs. Where spikes have had no room (cramped), fast leaks are
-// judged as where memory is low.
+// else one worker too many runs. Where spikes have had no room (cramped), and would if
+// nobody had grown, it is judged as where memory is low.
 func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 	if l.starting > 0 || l.stopping > 0 || s.recycled.observed || l.free() < 0 {
 		return false
@@ -27,8 +27,9 @@ func (s *State) recycleLeak(l *look, low, cramped bool) bool {
 			continue
 		}
 		t := &s.types[w.Type]
-		gain := s.gain(w, &s.tracks[i], l.now, low || cramped && t.crowds(l, often) && t.takesRoom(l))
-		if gain > 0 && (!often || t.sure(gain)) && (t.near(l, often) || t.fast() && t.block.why == noRoom) {
+		gain := s.gain(w, &s.tracks[i], l.now, low || cramped && t.takesRoom(l))
+		full := t.block.why == noRoom || t.block.why == surges
+		if gain > 0 && (!often || t.sure(gain)) && (t.near(l, often) || t.fast() && full) {
 			best.offer(l, i, gain)
 		}
 	}
@@ -71,12 +72,14 @@ func (t *typeState) sure(gain int64) bool {
 	return !t.above(t.low) || t.fast() || t.proved.middle > 0 && gain >= base/4 || gain >= base/2
 }
 
-// fitsYounger says whether one more worker of a type would fit if those that have grown
-// enough to be replaced for it were as large as their kind is at the mean.
+// fitsYounger says whether one more worker of a type would fit, and what all take for a
+// moment at once beside it, if those that have grown enough to be replaced for it were as
+// large as their kind is at the mean.
 func (s *State) fitsYounger(l *look, kind int) bool {
 	t := &s.types[kind]
 	cost, _ := s.Cost(kind)
-	return plus(s.spare(l), -plus(l.coming-max(0, t.coming), t.coming)) >= plus(cost, l.reserve)
+	room := plus(s.spare(l), -plus(l.coming-max(0, t.coming), t.coming))
+	return room >= plus(cost, max(l.reserve, s.surge(kind)-l.passing))
 }
 
 // near says whether a worker of a type that leaks is replaced for what is available.

@@ -48,7 +48,7 @@ const (
 	// hasty is the shortest life of one that grows by a third in less than the
 	// briefest, and hastiest that of one whose kind was proved to leak so fast: more
 	// workers fit, and a start is a small part of it.
-	hasty, hastiest = 2 * time.Minute, time.Minute
+	hasty, hastiest = 2 * time.Minute, 45 * time.Second
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )
@@ -121,7 +121,7 @@ func (k *track) follow(w *Worker, now time.Duration) {
 
 // keepsGrowing says whether the least of each period is clearly above the one
 // before, and the last step is no smaller than two thirds of the mean one, or than
-// seven eighths of the one before: a cache that fills up slows down, and what is
+// five sixths of the one before: a cache that fills up slows down, and what is
 // given back was no leak. The second rule is for one that fills and leaks.
 func (k *track) keepsGrowing() bool {
 	last := k.n - 1
@@ -134,7 +134,7 @@ func (k *track) keepsGrowing() bool {
 	if 3*int64(last)*step >= 2*(k.floors[last]-k.floors[0]) {
 		return true
 	}
-	return k.n == len(k.floors) && 8*step >= 7*(k.floors[last-1]-k.floors[last-2])
+	return k.n == len(k.floors) && 6*step >= 5*(k.floors[last-1]-k.floors[last-2])
 }
 
 // rise is how fast the least of a period has been growing, in bytes a second. The

@@ -118,20 +118,19 @@ func holding(p *sim.Profile, what string, workers int) *plan {
 // more for a moment, whether these moments meet is by chance alone, and a day says
 // little: half a week.
 func seeds(p *sim.Profile) (all []uint64) {
-	n := uint64(4)
 	for _, life := range p.Lives {
 		keeps := life[len(life)-1].Private
 		for _, row := range life {
 			if row.Peak > keeps+keeps/2 {
-				n = 20
+				return halfAWeek
 			}
 		}
 	}
-	for i := uint64(2); i <= n; i++ {
-		all = append(all, i)
-	}
-	return all
+	return halfAWeek[:3]
 }
+
+// halfAWeek are the further seeds for 80 hours.
+var halfAWeek = []uint64{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
 
 // loads is how long a worker without a master is taken to load its application.
 const loads = time.Second
@@ -249,7 +248,7 @@ func grouped(p *sim.Profile) *plan {
 
 func slowStop(p *sim.Profile) *plan {
 	s := full(p)
-	s.Name = p.Name + " slow stop"
+	s.Name, s.Seeds = p.Name+" slow stop", halfAWeek
 	s.Types[0].Stop = 20 * time.Second
 	return s
 }
