@@ -28,6 +28,7 @@ const (
 	memoryShort
 	costUnknown
 	someStarting
+	stillLoading
 	notRunning
 	takenBack
 	killedBack
@@ -52,7 +53,7 @@ const (
 // Passing says whether what hinders is soon over by itself.
 func (b Block) Passing() bool {
 	switch b.why {
-	case someStarting, notRunning, justStopped, underPressure, memoryGoes, justKilled, stillFilling, justFits, otherTurn, notAsked:
+	case someStarting, stillLoading, notRunning, justStopped, underPressure, memoryGoes, justKilled, stillFilling, justFits, otherTurn, notAsked:
 		return true
 	}
 	return false
@@ -78,6 +79,8 @@ func (b Block) String() string {
 		return fmt.Sprintf("cost unknown until %s.%d is ready", b.name, b.index)
 	case someStarting:
 		return fmt.Sprintf("%s.%d is starting", b.name, b.index)
+	case stillLoading:
+		return fmt.Sprintf("%s.%d started %s ago, and may load yet", b.name, b.index, period(b.wait))
 	case notRunning:
 		return fmt.Sprintf("waiting for %d of its workers to run", b.fewer)
 	case takenBack:

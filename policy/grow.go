@@ -145,6 +145,9 @@ func (s *State) lacks(l *look, i int, rolling bool) Block {
 		return Block{why: costUnknown, name: l.c.Types[i].Name, index: max(1, t.lowest)}
 	case l.unknown, l.starting > 0 && !rolling:
 		return Block{why: someStarting, name: l.c.Types[l.first.Type].Name, index: l.first.Index}
+	case l.loading != nil && !rolling:
+		w := l.loading
+		return Block{why: stillLoading, name: l.c.Types[w.Type].Name, index: w.Index, wait: l.now - w.Since}
 	case t.live < t.wanted && !(rolling && known):
 		return Block{why: notRunning, fewer: t.wanted - t.live}
 	case l.o.PressureSome >= hardSome/2 || l.o.PressureFull >= hardFull/2:

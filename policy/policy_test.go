@@ -323,7 +323,7 @@ func TestNextLook(t *testing.T) {
 
 func TestResize(t *testing.T) {
 	c := Config{Types: []Type{{Name: "web", Min: 1, Max: 4}, {Name: "worker", Min: 2, Max: 2, Memory: 9}}}
-	o := Observation{Limit: gib, Headroom: gib, Available: gib, Workers: []Worker{{Index: 1, Phase: Ready, Cost: mib}}}
+	o := Observation{Limit: gib, Headroom: gib, Available: gib, Workers: []Worker{{Index: 1, Phase: Ready, Cost: mib, Since: -loading}}}
 	var s State
 	s.Decide(&c, &o)
 	s.Resize([]int{-1, 0, 7})

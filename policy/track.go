@@ -59,16 +59,19 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	if w.Phase != Ready || cost == 0 {
 		return
 	}
-	if !k.begun {
+	k.judged, k.spike = false, 0
+	if loaded := w.Since + loading; !k.begun || k.ready < loaded && now >= loaded {
+		// Begun before it had loaded what it serves with, it begins anew: that is
+		// part of what it keeps, and no growth.
+		told := k.told
 		*k = track{
 			life: k.life, ready: now, since: now, fresh: cost, told: w.Peak, least: cost, period: shortest,
 			lows: [2]int64{cost, cost}, lowsAt: now,
 		}
-	}
-	k.judged, k.spike = false, 0
-	if !k.begun {
-		// Another one will take as much when it starts.
-		k.spike = max(0, bytes(w.Peak)-cost)
+		if w.Peak > told {
+			// Another one will take as much when it starts.
+			k.spike = max(0, bytes(w.Peak)-cost)
+		}
 	}
 	k.begun = true
 	if now-k.lowsAt >= shortest {
@@ -217,15 +220,18 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			continue
 		}
 		t := &s.types[w.Type]
+		before := k.begun
 		k.follow(w, o.Now)
 		if !k.begun {
 			continue
+		}
+		if !before {
+			t.away.add(int64(min(max(o.Now-w.Since, 0), warm) + min(max(w.StopTime, 0), warm)))
 		}
 		k.counts = w.Phase == Ready
 		if !k.settled && o.Now-k.ready >= shortest {
 			k.settled = true
 			t.fresh.add(k.fresh)
-			t.away.add(int64(min(max(k.ready-w.Since, 0), warm) + min(max(w.StopTime, 0), warm)))
 		}
 		if !k.filled && o.Now-k.ready >= filling {
 			k.filled = true

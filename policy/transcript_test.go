@@ -27,6 +27,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
 //	free 200MiB            headroom and available, and used is the rest
 //	available 200MiB       alone, as with active page cache; headroom, used: likewise
 //	web.1 ready cost=30MiB peak=90MiB growth=1MiB cpu=200 stop=3s age=40s
+//	                       one that is new and ready has loaded, unless its age says less
 //	web.1 gone
 //	web.3 extra            it is to take another's place; until it is ready
 //	exit web.1 ready oom grown asked extra

@@ -57,7 +57,8 @@ func (x *transcript) worker(f []string) {
 		return
 	}
 	w := x.find(kind, index)
-	if w == nil {
+	first := w == nil
+	if first {
 		x.o.Workers = append(x.o.Workers, Worker{Type: kind, Index: index, Since: x.o.Now})
 		w = &x.o.Workers[len(x.o.Workers)-1]
 	}
@@ -69,6 +70,9 @@ func (x *transcript) worker(f []string) {
 			w.Extra = true
 		case "ready":
 			w.Phase, w.Extra = Ready, false
+			if first {
+				w.Since -= loading
+			}
 		case "stopping":
 			w.Phase = Stopping
 		case "cost":

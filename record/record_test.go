@@ -103,7 +103,7 @@ func TestReplayResized(t *testing.T) {
 		return did
 	}
 	one := func(kind, index int) policy.Worker {
-		return policy.Worker{Type: kind, Index: index, Phase: policy.Ready, Cost: 20 * mib}
+		return policy.Worker{Type: kind, Index: index, Phase: policy.Ready, Cost: 20 * mib, Since: -time.Minute}
 	}
 	web, jobs := policy.Type{Name: "web", Min: 1, Max: 4}, policy.Type{Name: "jobs", Min: 1, Max: 1}
 	before := &policy.Config{ReservePercent: 10, Types: []policy.Type{web, jobs}}

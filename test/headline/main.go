@@ -33,8 +33,9 @@
 //     It has up to 10 workers, because what it preloads is shared.
 //   - supervisord takes 20 MiB itself, and still lets 8 fit.
 //
-// memsup is told a range of 4 to 12 workers and that one is ready after 5 s: under
-// load this application's memory does not settle. It is told nothing of memory.
+// memsup is told a range of 4 to 12 workers and when one is ready, as under load this
+// application's memory does not settle: uWSGI says so itself, and one of gunicorn's is
+// after 5 s. It is told nothing of memory.
 // Where memsup keeps the workers each is one process that serves: uWSGI without a
 // master. A gunicorn each would have a master each, which takes a third more and
 // serves nobody, so that 6 fit.
