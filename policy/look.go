@@ -13,7 +13,7 @@ type look struct {
 
 	starting, stopping int
 	first              *Worker // a starting one
-	loading            *Worker // a ready one that may load yet, of a type known for less than a minute
+	loading            *Worker // a ready one that may load yet, of a type in its first minute
 	unknown            bool    // a starting worker's cost is not known
 	promised           int64   // to starting workers
 	fresh              int64   // of it, to those started since the look before
@@ -81,8 +81,8 @@ func (s *State) observe(c *Config, o *Observation) look {
 			t.young = t.young || !s.tracks[i].warmed && !t.outdated(w)
 			l.filling = plus(l.filling, s.filling(w, &s.tracks[i], l.now))
 			l.passing = plus(l.passing, s.passing(w, &s.tracks[i]))
-			if l.loading == nil && l.now-w.Since < loading && t.filled.n == 0 {
-				l.loading = w
+			if l.loading == nil && l.now-w.Since < loading && l.now-t.met < filling {
+				l.loading, s.loaded = w, w.Since+loading
 			}
 			if k := &s.tracks[i]; k.warmed && !t.outdated(w) {
 				t.highs, t.warmed = plus(t.highs, k.high), t.warmed+1

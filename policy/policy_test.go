@@ -319,6 +319,14 @@ func TestNextLook(t *testing.T) {
 	if got := s.NextLook(&o); got != time.Second {
 		t.Error("after fast growth:", got)
 	}
+	// An up waits for a worker that may load yet.
+	c.Types, o = []Type{{Name: "web", Min: 1, Max: 4}}, Observation{Limit: 4 * gib, Headroom: 4 * gib, Available: 4 * gib}
+	o.Now, o.Workers = 10*time.Second, []Worker{{Index: 1, Phase: Ready, Cost: mib, Since: 9 * time.Second}}
+	s = State{}
+	s.Decide(&c, &o)
+	if got := s.NextLook(&o); got != 2*time.Second {
+		t.Error("while a worker may load yet:", got)
+	}
 }
 
 func TestResize(t *testing.T) {

@@ -56,6 +56,7 @@ type State struct {
 	stops       []stop
 	before      float64       // look.net before the first of them
 	upFrom      time.Duration // no up before it
+	loaded      time.Duration // when one will have that may load yet: no up before it
 }
 
 // typeState is what is remembered of one process type.
@@ -85,7 +86,8 @@ type typeState struct {
 	changed                       bool
 	released                      time.Duration // if changed: what started before is of another release
 
-	stopTakes int64 // the most that went while one of it, alone, was stopping
+	met       time.Duration // when the first of its release was ready
+	stopTakes int64         // the most that went while one of it, alone, was stopping
 
 	hold, pause backoff
 	tried       bool    // one was added since hold began
@@ -332,6 +334,9 @@ func (s *State) NextLook(o *Observation) time.Duration {
 	// Three samples make a trend: take them while it still matters.
 	if step := s.history.step(); float64(available) < 8*step {
 		next = min(next, 0.25)
+	}
+	if s.loaded > o.Now {
+		next = min(next, (s.loaded - o.Now).Seconds())
 	}
 	return min(max(time.Duration(next*float64(time.Second)), soonest), s.latest(latest))
 }

@@ -203,3 +203,19 @@ func TestOwnSpikes(t *testing.T) {
 		t.Errorf("bins are %s wide", size(unit))
 	}
 }
+
+// TestLoadingIsNoSpike: what a worker takes as it loads what it serves with stays, though
+// it is ready.
+func TestLoadingIsNoSpike(t *testing.T) {
+	c := Config{Types: []Type{{Name: "web", Min: 1, Max: 1}}}
+	var s State
+	for now := 500 * time.Millisecond; now < 10*time.Second; now += 250 * time.Millisecond {
+		cost := int64(min(now.Seconds(), 3) * 20 * mib)
+		s.Decide(&c, &Observation{Now: now, Limit: gib, Workers: []Worker{{Index: 1, Phase: Ready, Cost: cost, Peak: cost + 5*mib}}})
+	}
+	for i, b := range s.types[0].spikes.bins {
+		if b.looks > 0 {
+			t.Errorf("%.0f looks met spikes of up to %d MiB", b.looks, i+1)
+		}
+	}
+}

@@ -18,7 +18,7 @@ type track struct {
 	spike   int64 // what it took for a moment, if that was just seen to be over
 	ready   time.Duration
 	fresh   int64    // the least of its first seconds
-	peak    int64    // the most since
+	peak    int64    // the most
 	told    int64    // Worker.Peak, as last seen
 	lows    [2]int64 // the least of the last seconds, and of as many before
 	highs   [2]int64 // the most, likewise
@@ -63,15 +63,16 @@ func (k *track) follow(w *Worker, now time.Duration) {
 	if loaded := w.Since + loading; !k.begun || k.ready < loaded && now >= loaded {
 		// Begun before it had loaded what it serves with, it begins anew: that is
 		// part of what it keeps, and no growth.
-		told := k.told
+		had := k.peak
+		if w.Peak > k.told {
+			had = max(had, bytes(w.Peak))
+		}
 		*k = track{
-			life: k.life, ready: now, since: now, fresh: cost, told: w.Peak, least: cost, period: shortest,
+			life: k.life, ready: now, since: now, fresh: cost, peak: had, told: w.Peak, least: cost, period: shortest,
 			lows: [2]int64{cost, cost}, lowsAt: now,
 		}
-		if w.Peak > told {
-			// Another one will take as much when it starts.
-			k.spike = max(0, bytes(w.Peak)-cost)
-		}
+		// Another one will take as much when it starts.
+		k.spike = max(0, had-cost)
 	}
 	k.begun = true
 	if now-k.lowsAt >= shortest {
@@ -226,9 +227,15 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			continue
 		}
 		if !before {
+			if t.away.n == 0 {
+				t.met = o.Now
+			}
 			t.away.add(int64(min(max(o.Now-w.Since, 0), warm) + min(max(w.StopTime, 0), warm)))
 		}
 		k.counts = w.Phase == Ready
+		if o.Now-w.Since < loading {
+			continue
+		}
 		if !k.settled && o.Now-k.ready >= shortest {
 			k.settled = true
 			t.fresh.add(k.fresh)
