@@ -45,8 +45,8 @@ func (b *candidate) offer(l *look, i int, measure int64) {
 	}
 }
 
-// loading is how long a worker may load yet what it serves with after it said that it
-// is ready, as gunicorn's do. Longer is too long for one that takes all that there is.
+// loading is how long after its start a worker may load yet what it serves with, though
+// it said that it is ready, as gunicorn's do. Longer is too long for one that takes all that there is.
 const loading = 3 * time.Second
 
 // grower is the worker to recycle because memory goes, and the rate at which it

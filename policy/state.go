@@ -56,7 +56,7 @@ type State struct {
 	stops       []stop
 	before      float64       // look.net before the first of them
 	upFrom      time.Duration // no up before it
-	loaded      time.Duration // when one will have that may load yet: no up before it
+	loaded      time.Duration // when look.loading will have loaded, as last seen: no up before it
 }
 
 // typeState is what is remembered of one process type.
