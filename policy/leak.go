@@ -111,7 +111,8 @@ func (t *typeState) meanwhile() int64 {
 // gain is what replacing a worker that keeps growing gives back in bytes, 0 where that
 // is not worth it: what after half an hour grows by much less than it did before fills
 // a cache, or its allocator's holes, and another one would grow as fast. Where one fewer
-// would run otherwise, half as much is worth it, in half the time.
+// would run otherwise, half as much is worth it, in half the time. Who is spared to show
+// what it keeps gives nothing back.
 func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if w.Phase != Ready || !s.has(w.Type) {
 		return 0
@@ -125,7 +126,7 @@ func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 	if fewer {
 		least, worth = least/2, worth/2
 	}
-	if age < least {
+	if age < least || t.spares(k, now) {
 		return 0
 	}
 	slows := age >= 30*time.Minute && k.rise()*age.Seconds() < float64(gain)*2/3
@@ -133,4 +134,31 @@ func (s *State) gain(w *Worker, k *track, now time.Duration, fewer bool) int64 {
 		return 0
 	}
 	return gain
+}
+
+// several is how many workers can hint at a leak together.
+const several = 4
+
+// hint takes what a worker grew by from the 30th second after it was ready to the 60th, and
+// from there to the 90th, where none was ready for proof yet. Where both tell of a fast leak,
+// by the medians of several workers, and the second is four fifths of the first at least,
+// that counts as proved by one: those that were started together may all be replaced
+// before they are old enough.
+func (t *typeState) hint(k *track, now time.Duration) {
+	t.before.add(k.floors[2] - k.floors[1])
+	t.lately.add(k.floors[3] - k.floors[2])
+	before, lately := t.before.middle, t.lately.middle
+	pace := min(before, lately) / int64(k.period.Seconds())
+	if t.lately.n >= several && 5*lately >= 4*before && t.third(pace) {
+		t.proved.add(pace)
+		t.hinted = now
+	}
+}
+
+// spares says whether a worker is left to become ready for proof: what was hinted at has to
+// be shown once more, or is taken back where it twice is not. That begins five minutes
+// later, when not all of a new container's workers are as old, with the two oldest.
+func (t *typeState) spares(k *track, now time.Duration) bool {
+	missing := 3 - t.proved.n
+	return t.hinted > 0 && now-t.hinted >= briefest && missing > 0 && !k.shown && k.ready <= t.elders[missing-1]
 }

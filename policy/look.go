@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // look is one observation, summed up and with the learned ceiling applied.
 type look struct {
@@ -193,6 +196,7 @@ func (s *State) count(o *Observation) {
 		t := &s.types[i]
 		t.live, t.ready, t.starting, t.stopping, t.extra, t.lowest, t.coming, t.grown, t.young = 0, 0, 0, 0, 0, 0, 0, 0, false
 		t.highs, t.warmed = 0, 0
+		t.elders = [2]time.Duration{math.MaxInt64, math.MaxInt64}
 	}
 	for i := range o.Workers {
 		w := &o.Workers[i]

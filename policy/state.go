@@ -78,7 +78,8 @@ type typeState struct {
 	costs                         []int64
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
-	proved                        recent // rise of those that were ready for proof
+	proved                        recent // rise of those that were ready for proof, and a hint at it
+	before, lately                recent // see hint, while nothing is proved
 	away                          recent // ns from its start until it was ready, and to stop
 	peak                          int64
 	spikes                        spikes
@@ -86,8 +87,10 @@ type typeState struct {
 	changed                       bool
 	released                      time.Duration // if changed: what started before is of another release
 
-	met       time.Duration // when the first of its release was ready
-	stopTakes int64         // the most that went while one of it, alone, was stopping
+	met       time.Duration    // when the first of its release was ready
+	hinted    time.Duration    // when proved began with a hint
+	elders    [2]time.Duration // when the two oldest were ready that have not shown whether they leak
+	stopTakes int64            // the most that went while one of it, alone, was stopping
 
 	hold, pause backoff
 	tried       bool    // one was added since hold began
@@ -167,6 +170,7 @@ func (s *State) fit(c *Config, o *Observation) {
 			t.past, _ = s.Cost(i)
 			t.release, t.changed, t.released = from.Release, true, o.Now
 			t.cost, t.least, t.peak, t.stopTakes, t.fresh, t.filled, t.warm, t.rise = 0, 0, 0, 0, recent{}, recent{}, recent{}, recent{}
+			t.before, t.lately, t.hinted = recent{}, recent{}, 0
 			t.spikes, t.proved, t.away, t.unfit, t.eased = spikes{}, recent{}, recent{}, 0, 0
 		}
 		if !o.OOMGroup {

@@ -281,12 +281,15 @@ func (s *State) together(kind int, most int64) int64 {
 	return 0
 }
 
-// passing is what a worker has for a moment just now: part of a surge.
+// passing is what a worker has for a moment just now: part of a surge. What its kind
+// leaks in the 15 seconds since it had what it keeps, or more, does not pass.
 func (s *State) passing(w *Worker, k *track) int64 {
 	if !k.begun || w.Phase != Ready {
 		return 0
 	}
-	return max(0, min(bytes(w.Cost)-k.keeps(), s.types[w.Type].spikes.size))
+	t := &s.types[w.Type]
+	leaked := bytes(t.rise.middle * int64(shortest.Seconds()))
+	return max(0, min(bytes(w.Cost)-k.keeps()-leaked, t.spikes.size))
 }
 
 // cramped says whether what workers are known to take for a moment at once has had

@@ -15,6 +15,7 @@ type track struct {
 	warmed  bool  // was warm
 	leaky   bool  // kept growing when that could be said last
 	judged  bool  // which was just now
+	shown   bool  // it was, when it was ready for proof
 	spike   int64 // what it took for a moment, if that was just seen to be over
 	ready   time.Duration
 	fresh   int64    // the least of its first seconds
@@ -48,7 +49,7 @@ const (
 	// hasty is the shortest life of one that grows by a third in less than the
 	// briefest, and hastiest that of one whose kind was proved to leak so fast: more
 	// workers fit, and a start is a small part of it.
-	hasty, hastiest = 2 * time.Minute, 45 * time.Second
+	hasty, hastiest = 2 * time.Minute, 30 * time.Second
 	// A worker's periods double with its age, between these.
 	shortest, longest = 15 * time.Second, 15 * time.Minute
 )
@@ -56,10 +57,10 @@ const (
 // follow takes one look at a worker.
 func (k *track) follow(w *Worker, now time.Duration) {
 	cost := bytes(w.Cost)
+	k.judged, k.spike = false, 0
 	if w.Phase != Ready || cost == 0 {
 		return
 	}
-	k.judged, k.spike = false, 0
 	if loaded := w.Since + loading; !k.begun || k.ready < loaded && now >= loaded {
 		// Begun before it had loaded what it serves with, it begins anew: that is
 		// part of what it keeps, and no growth.
@@ -233,8 +234,12 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 			t.away.add(int64(min(max(o.Now-w.Since, 0), warm) + min(max(w.StopTime, 0), warm)))
 		}
 		k.counts = w.Phase == Ready
-		if o.Now-w.Since < loading {
+		if !k.counts || o.Now-w.Since < loading {
 			continue
+		}
+		if !k.shown {
+			t.elders[1] = min(t.elders[1], max(t.elders[0], k.ready))
+			t.elders[0] = min(t.elders[0], k.ready)
 		}
 		if !k.settled && o.Now-k.ready >= shortest {
 			k.settled = true
@@ -262,8 +267,12 @@ func (s *State) followWorkers(o *Observation) (ended bool) {
 		t.spikes.look(o.Now, bytes(w.Cost)-k.keeps(), &k.own)
 		if k.judged {
 			t.rise.add(k.leak())
-			if o.Now-k.ready >= proof {
+			switch age := o.Now - k.ready; {
+			case age >= proof:
+				k.shown = true
 				t.proved.add(k.leak())
+			case t.proved.n == 0 && k.n == len(k.floors) && k.period == 2*shortest && age <= 10*shortest:
+				t.hint(k, o.Now)
 			}
 		}
 	}
