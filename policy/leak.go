@@ -155,9 +155,10 @@ func (t *typeState) hint(k *track, now time.Duration) {
 	}
 }
 
-// spares says whether a worker is left to become ready for proof: what was hinted at has to
-// be shown once more, or is taken back where it twice is not. That begins five minutes
-// later, when not all of a new container's workers are as old, with the two oldest.
+// spares says whether a worker is left to become ready for proof, until two more entries of
+// proved say what a hint is worth: by their upper median it stands where one of them shows a
+// leak, and is taken back where neither does. That begins five minutes after it, when not
+// all of a new container's workers are as old, with the two oldest.
 func (t *typeState) spares(k *track, now time.Duration) bool {
 	missing := 3 - t.proved.n
 	return t.hinted > 0 && now-t.hinted >= briefest && missing > 0 && !k.shown && k.ready <= t.elders[missing-1]

@@ -79,7 +79,7 @@ type typeState struct {
 	cost, least                   int64  // learned, zero is unknown; smallest when ready
 	fresh, filled, warm, rise     recent // see track
 	proved                        recent // rise of those that were ready for proof, and a hint at it
-	before, lately                recent // see hint, while nothing is proved
+	before, lately                recent // bytes in 30 s, see hint, while nothing is proved
 	away                          recent // ns from its start until it was ready, and to stop
 	peak                          int64
 	spikes                        spikes
@@ -88,7 +88,7 @@ type typeState struct {
 	released                      time.Duration // if changed: what started before is of another release
 
 	met       time.Duration    // when the first of its release was ready
-	hinted    time.Duration    // when proved began with a hint
+	hinted    time.Duration    // when proved began with a hint; zero is never
 	elders    [2]time.Duration // when the two oldest were ready that have not shown whether they leak
 	stopTakes int64            // the most that went while one of it, alone, was stopping
 
